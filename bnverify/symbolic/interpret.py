@@ -1,0 +1,69 @@
+"""Programs read as numbers: fifteen lines that evaluate any program on arrays, whatever the arithmetic.
+
+Every value is an array with one axis for each index of a fixed order, of length 1 where the value does not depend on
+it. Used to look for witnesses and to cross-check proofs; a check of an implementation uses printed code instead.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+from bnverify.errors import UnknownSymbolError
+from bnverify.symbolic.program import Indices, Program
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+
+def real_root(value: mpmath.mpf) -> mpmath.mpf:
+    """Return the square root; a negative number is outside every law's domain, like a division by zero."""
+    if value < 0:
+        raise ZeroDivisionError(f"the square root of {value}")
+    return mpmath.sqrt(value)
+
+
+MPMATH = [{"sqrt": np.frompyfunc(real_root, 1, 1), "Abs": np.frompyfunc(abs, 1, 1),
+           "sign": np.frompyfunc(mpmath.sign, 1, 1)}, "numpy"]
+"""How SymPy's functions act on object arrays of mpmath numbers."""
+
+
+def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[Any] | str = "numpy") -> Array:
+    """Return the value of a scalar expression on arrays, by broadcasting.
+
+    Raises:
+        UnknownSymbolError: a symbol of ``expr`` has no value.
+    """
+    symbols = sorted(expr.free_symbols, key=str)
+    missing = [s.name for s in symbols if s not in env]
+    if missing:
+        raise UnknownSymbolError(f"{', '.join(missing)} in {expr} has no value")
+    rewritten = expr.replace(lambda e: isinstance(e, sp.Pow) and not e.exp.is_Integer and (2 * e.exp).is_Integer,
+                             lambda e: sp.Function("sqrt")(e.base) ** sp.Integer(2 * e.exp))
+    result = sp.lambdify(symbols, rewritten, modules=functions)(*(env[s] for s in symbols))
+    return np.asarray(result)
+
+
+def run(program: Program, inputs: Mapping[str, Array], lengths: Mapping[str, int], order: str,
+        functions: Sequence[Any] | str = "numpy", number: Any = float) -> dict[str, Array]:
+    """Return the value of every symbol of ``program``; ``order`` lists the index letters, one axis each."""
+    env: dict[sp.Symbol, Array] = {count: np.array(number(lengths[letter])).reshape((1,) * len(order))
+                                   for letter, count in program.sizes.items()}
+    for symbol in program.inputs:
+        env[symbol] = inputs[symbol.name]
+    for statement in program.body:
+        inner = program.axes_of(statement.expr) | statement.over
+        value = np.broadcast_to(evaluate(statement.expr, env, functions), shape_of(inner, lengths, order))
+        env[statement.name] = np.broadcast_to(
+            value.sum(axis=tuple(order.index(letter) for letter in statement.over), keepdims=True),
+            shape_of(program.axes[statement.name], lengths, order),
+        )
+    return {symbol.name: value for symbol, value in env.items()}
+
+
+def shape_of(letters: Indices, lengths: Mapping[str, int], order: str) -> tuple[int, ...]:
+    """Return the shape of an array over these indices, with length 1 for the others of ``order``."""
+    return tuple(lengths[letter] if letter in letters else 1 for letter in order)
