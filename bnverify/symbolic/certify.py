@@ -16,8 +16,7 @@ import sympy as sp
 
 from bnverify.errors import SymbolicError
 from bnverify.symbolic import interpret
-from bnverify.symbolic.closed_form import normal_forms
-from bnverify.symbolic.normal_form import Coordinates
+from bnverify.symbolic.normal_form import Coordinates, centred_as_needed, normal_forms
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import Derivation, derived
 
@@ -43,15 +42,20 @@ def certify(entry: Derivation) -> Certificate:
         SymbolicError: two routes disagree.
     """
     program = entry.program
-    values, here = normal_forms(program)
+    _, here = normal_forms(program)
     if entry.derivative is None:
         return Certificate(entry.name, program.digest(), ("a definition: nothing to differentiate",), _conditions(here))
     forward = derived(entry.of[0]).program
     for output, symbol in entry.derivative.items():
-        other = _second_route(forward, symbol, entry.upstream, here)
-        if here.numerator(values[output] - other) != 0:
-            raise SymbolicError(f"{entry.name}: SymPy's derivative of the loss by {symbol} is {other}, but {output} is "
-                                f"{values[output]}")
+        gradient, written = _written_gradient(forward, symbol, entry.upstream)
+
+        def compare(there: Coordinates, output: str = output, gradient: sp.Expr = gradient,
+                    written: _WrittenOut = written) -> sp.Expr:
+            first = there.run(program)[output]
+            return there.numerator(first - _Reader(written, there).read(gradient))
+
+        if centred_as_needed(compare) != 0:
+            raise SymbolicError(f"{entry.name}: {output} differs from SymPy's derivative of the loss by {symbol}")
     for count in COUNTS:
         _third_route(entry, forward, count)
     wrt = ", ".join(entry.derivative.values())
@@ -98,7 +102,8 @@ class _WrittenOut:
         return body
 
 
-def _second_route(forward: Program, symbol: str, upstream: Mapping[str, str], here: Coordinates) -> sp.Expr:
+def _written_gradient(forward: Program, symbol: str, upstream: Mapping[str, str]) -> tuple[sp.Expr, _WrittenOut]:
+    """Return SymPy's derivative of the written-out loss by one value of ``symbol``, without Kronecker deltas."""
     written = _WrittenOut(forward)
     target = forward.symbol(symbol)
     free = {letter: written.index(letter) for letter in sorted(forward.axes[target])}
@@ -111,7 +116,7 @@ def _second_route(forward: Program, symbol: str, upstream: Mapping[str, str], he
         for letter, dummy in place.items():
             loss = sp.Sum(loss, (dummy, 1, forward.sizes[letter]))
         gradient += sp.diff(loss, variable)
-    return _read(_contract(gradient), written, here)
+    return _contract(gradient), written
 
 
 def _contract(expr: sp.Expr) -> sp.Expr:
@@ -120,36 +125,83 @@ def _contract(expr: sp.Expr) -> sp.Expr:
         return expr
     if not isinstance(expr, sp.Sum):
         return expr.func(*map(_contract, expr.args))
-    (dummy, low, high), = expr.limits
-    total = sp.Integer(0)
-    for term in sp.Add.make_args(sp.expand(_contract(expr.function))):
-        deltas = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.KroneckerDelta) and dummy in f.free_symbols]
-        if deltas:
-            other, = deltas[0].free_symbols - {dummy}
-            total += (term / deltas[0]).xreplace({dummy: other})
-        else:
-            total += sp.Sum(term, (dummy, low, high))
-    return total
+    body = _contract(expr.function)
+    for limit in expr.limits:
+        body = sp.Add(*(_sum_of_term(term, limit) for term in _terms(body)))
+    return body
 
 
-def _read(expr: sp.Expr, written: _WrittenOut, here: Coordinates) -> sp.Expr:
-    """Return the normal form of a written-out expression without deltas."""
-    if isinstance(expr, sp.Indexed):
-        symbol = next((s for s in here.leaves if s.name == str(expr.base)), None)
-        if symbol is None:
-            raise SymbolicError(f"{expr.base} is no input of the program")
-        return here.leaf(symbol, here.axes[symbol])
-    if isinstance(expr, sp.Sum):
-        (dummy, _, _), = expr.limits
-        total = sp.Integer(0)
-        for term in sp.Add.make_args(sp.expand(expr.function)):
-            outside, inside = term.as_independent(dummy, as_Add=False)
-            total += _read(outside, written, here) * here.reduce(
-                here.canonical(_read(inside, written, here)), frozenset(written.letter_of[dummy]))
-        return total
-    if not expr.args:
-        return here.canonical(expr)
-    return here.canonical(expr.func(*(_read(a, written, here) for a in expr.args)))
+def _sum_of_term(term: sp.Expr, limit: sp.Tuple) -> sp.Expr:
+    """Return the sum of one product, without a sum where a delta picks one of its terms."""
+    for factor in sp.Mul.make_args(term):
+        if isinstance(factor, sp.KroneckerDelta) and limit[0] in factor.free_symbols:
+            (other,) = factor.free_symbols - {limit[0]}
+            return (term / factor).xreplace({limit[0]: other})
+    outside, inside = term.as_independent(limit[0], as_Add=False)
+    return outside * sp.Sum(inside, limit)
+
+
+def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """Return the products that ``expr`` is a sum of; roots and divisors stay whole."""
+    whole = expr.replace(lambda e: isinstance(e, sp.Pow) and e.base.is_Add and e.exp.is_Integer and e.exp.is_positive,
+                         lambda e: sp.expand_multinomial(e, deep=False))
+    return sp.Add.make_args(sp.expand_mul(whole))
+
+
+class _Reader:
+    """Reads a written-out expression without deltas as a normal form.
+
+    A sum that has been read is replaced by a placeholder with the very indices that it depends on, so that two indices
+    of one letter are never taken for each other.
+    """
+
+    def __init__(self, written: _WrittenOut, here: Coordinates) -> None:
+        self.written, self.here = written, here
+        self.read_sums: dict[sp.Expr, sp.Expr] = {}
+
+    def read(self, expr: sp.Expr) -> sp.Expr:
+        return self._direct(self._without_sums(expr))
+
+    def _without_sums(self, expr: sp.Expr) -> sp.Expr:
+        if not expr.has(sp.Sum):
+            return expr
+        if not isinstance(expr, sp.Sum):
+            return expr.func(*map(self._without_sums, expr.args))
+        dummies = [dummy for dummy, *_ in expr.limits]
+        return sp.Add(*(self._read_term(term, dummies) for term in _terms(self._without_sums(expr.function))))
+
+    def _read_term(self, term: sp.Expr, dummies: list[sp.Symbol]) -> sp.Expr:
+        """Read a finite multiple sum of one product, first over an index whose letter stands for another one too."""
+        if not dummies:
+            return term
+        letters = [self.written.letter_of[s] for s in term.free_symbols if s in self.written.letter_of]
+        first = max(dummies, key=lambda d: letters.count(self.written.letter_of[d]))
+        return self._read_term(self._read_sum(term, first), [d for d in dummies if d is not first])
+
+    def _read_sum(self, term: sp.Expr, dummy: sp.Symbol) -> sp.Expr:
+        outside, inside = term.as_independent(dummy, as_Add=False)
+        letter = self.written.letter_of[dummy]
+        places = [s for s in inside.free_symbols if s in self.written.letter_of]
+        if sum(self.written.letter_of[s] == letter for s in places) > 1:
+            raise SymbolicError(f"{inside} holds two indices {letter} at once, which a program does not express")
+        value = self.here.reduce(self._direct(inside), frozenset(letter))
+        rest = sorted((s for s in places if s is not dummy), key=str)
+        base = f"read{len(self.read_sums)}"
+        holder = sp.IndexedBase(base, real=True)[tuple(rest)] if rest else sp.Symbol(base, real=True)
+        self.read_sums[holder] = value
+        return outside * holder
+
+    def _direct(self, expr: sp.Expr) -> sp.Expr:
+        if expr in self.read_sums:
+            return self.read_sums[expr]
+        if isinstance(expr, sp.Indexed):
+            symbol = next((s for s in self.here.leaves if s.name == str(expr.base)), None)
+            if symbol is None:
+                raise SymbolicError(f"{expr.base} is no input of the program")
+            return self.here.leaf(symbol, self.here.axes[symbol])
+        if not expr.args:
+            return self.here.canonical(expr)
+        return self.here.canonical(expr.func(*map(self._direct, expr.args)))
 
 
 # -------------------------------------------------------------------------------------------------- third route

@@ -10,19 +10,8 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 
 from bnverify.errors import SymbolicError
-from bnverify.symbolic.normal_form import Centre, Coordinates
-from bnverify.symbolic.program import Indices, Program, Statement
-
-
-def normal_forms(program: Program) -> tuple[dict[str, sp.Expr], Coordinates]:
-    """Return the normal form of every symbol of ``program`` and the coordinates that they are written in."""
-    centred: dict[sp.Symbol, Indices] = {}
-    while True:
-        here = Coordinates(centred=dict(centred))
-        try:
-            return here.run(program), here
-        except Centre as found:
-            centred[found.leaf] = found.over
+from bnverify.symbolic.normal_form import Coordinates, normal_forms
+from bnverify.symbolic.program import Program, Statement
 
 
 def closed_form(staged: Program, outputs: Sequence[str], *, using: Sequence[str], name: str) -> Program:

@@ -31,8 +31,9 @@ MPMATH = [{"sqrt": np.frompyfunc(real_root, 1, 1), "Abs": np.frompyfunc(abs, 1, 
 """How SymPy's functions act on object arrays of mpmath numbers."""
 
 
-def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[Any] | str = "numpy") -> Array:
-    """Return the value of a scalar expression on arrays, by broadcasting.
+def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[Any] = ("numpy",),
+             number: Any = float) -> Array:
+    """Return the value of a scalar expression on arrays, by broadcasting; ``number`` makes constants of integers.
 
     Raises:
         UnknownSymbolError: a symbol of ``expr`` has no value.
@@ -41,14 +42,23 @@ def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[
     missing = [s.name for s in symbols if s not in env]
     if missing:
         raise UnknownSymbolError(f"{', '.join(missing)} in {expr} has no value")
-    rewritten = expr.replace(lambda e: isinstance(e, sp.Pow) and not e.exp.is_Integer and (2 * e.exp).is_Integer,
-                             lambda e: sp.Function("sqrt")(e.base) ** sp.Integer(2 * e.exp))
-    result = sp.lambdify(symbols, rewritten, modules=functions)(*(env[s] for s in symbols))
-    return np.asarray(result)
+    rewritten = expr.replace(lambda e: isinstance(e, sp.Pow) and (e.exp.is_negative or not e.exp.is_Integer), _power)
+    fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
+    names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}
+    constants = [number(int(r.p)) / number(int(r.q)) for r in fractions]
+    compiled = sp.lambdify([*symbols, *names.values()], rewritten.xreplace(names), modules=[{"reciprocal": lambda a: 1 / a}, *functions])
+    return np.asarray(compiled(*(env[s] for s in symbols), *constants))
+
+
+def _power(power: sp.Pow) -> sp.Expr:
+    """Write a power as whole powers, square roots and reciprocals, which every arithmetic has."""
+    base, exp = power.args
+    whole = base ** abs(exp) if exp.is_Integer else sp.Function("sqrt")(base) ** abs(sp.Integer(2 * exp))
+    return sp.Function("reciprocal")(whole) if exp.is_negative else whole
 
 
 def run(program: Program, inputs: Mapping[str, Array], lengths: Mapping[str, int], order: str,
-        functions: Sequence[Any] | str = "numpy", number: Any = float) -> dict[str, Array]:
+        functions: Sequence[Any] = ("numpy",), number: Any = float) -> dict[str, Array]:
     """Return the value of every symbol of ``program``; ``order`` lists the index letters, one axis each."""
     env: dict[sp.Symbol, Array] = {count: np.array(number(lengths[letter])).reshape((1,) * len(order))
                                    for letter, count in program.sizes.items()}
@@ -56,7 +66,7 @@ def run(program: Program, inputs: Mapping[str, Array], lengths: Mapping[str, int
         env[symbol] = inputs[symbol.name]
     for statement in program.body:
         inner = program.axes_of(statement.expr) | statement.over
-        value = np.broadcast_to(evaluate(statement.expr, env, functions), shape_of(inner, lengths, order))
+        value = np.broadcast_to(evaluate(statement.expr, env, functions, number), shape_of(inner, lengths, order))
         env[statement.name] = np.broadcast_to(
             value.sum(axis=tuple(order.index(letter) for letter in statement.over), keepdims=True),
             shape_of(program.axes[statement.name], lengths, order),

@@ -13,13 +13,16 @@ themselves. Nothing of SymPy's Sum, Indexed or simplify is used. Every divisor m
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import sympy as sp
 
 from bnverify.errors import SymbolicError, UnknownSymbolError
 from bnverify.symbolic.program import EPS, NO_INDICES, Indices, Program, real
+
+Result = TypeVar("Result")
 
 
 class Centre(Exception):
@@ -316,3 +319,18 @@ class Coordinates:
     def _use(self, axiom: str) -> None:
         if axiom not in self.axioms:
             self.axioms.append(axiom)
+
+
+def centred_as_needed(work: Callable[[Coordinates], Result]) -> Result:
+    """Do ``work`` in fresh coordinates, again and again until no further leaf turns out to need centring."""
+    centred: dict[sp.Symbol, Indices] = {}
+    while True:
+        try:
+            return work(Coordinates(centred=dict(centred)))
+        except Centre as found:
+            centred[found.leaf] = found.over
+
+
+def normal_forms(program: Program) -> tuple[dict[str, sp.Expr], Coordinates]:
+    """Return the normal form of every symbol of ``program`` and the coordinates that they are written in."""
+    return centred_as_needed(lambda here: (here.run(program), here))

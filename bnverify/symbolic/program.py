@@ -185,7 +185,7 @@ class Program:
 
     def digest(self) -> str:
         """Return twelve hexadecimal digits that change whenever a statement, an index set or an output changes."""
-        lines = [f"{s.name.name}:{_letters(self.axes[s])}" for s in self.inputs]
+        lines = [f"{s.name}:{_letters(self.axes[s])}" for s in self.inputs]
         lines += [f"{s.name.name}:{_letters(self.axes[s.name])}:{_letters(s.over)}:{sp.srepr(s.expr)}"
                   for s in self.body]
         lines += [s.name for s in self.outputs]

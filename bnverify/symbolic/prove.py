@@ -17,7 +17,7 @@ import sympy as sp
 
 from bnverify.errors import SymbolicError
 from bnverify.symbolic import interpret
-from bnverify.symbolic.normal_form import Centre, Coordinates
+from bnverify.symbolic.normal_form import Coordinates, centred_as_needed
 from bnverify.symbolic.program import EPS, Indices, Program, indices, real
 
 SIGNS: Mapping[str, Mapping[str, bool]] = {
@@ -107,15 +107,12 @@ class Proof:
 
 def prove(name: str, law: Callable[[Setting], None]) -> Proof:
     """Return the proof of ``law`` for every count; nothing is ever instantiated."""
-    centred: dict[sp.Symbol, Indices] = {}
-    while True:
-        setting = _Symbols(Coordinates(centred=dict(centred)))
-        try:
-            law(setting)
-        except Centre as found:
-            centred[found.leaf] = found.over
-        else:
-            return setting.proof(name)
+    def work(here: Coordinates) -> Proof:
+        setting = _Symbols(here)
+        law(setting)
+        return setting.proof(name)
+
+    return centred_as_needed(work)
 
 
 @dataclass
