@@ -1,0 +1,1 @@
+"""Printed source: written by `bnverify generate`, committed, never edited."""

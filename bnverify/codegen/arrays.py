@@ -1,0 +1,114 @@
+"""Functions of whole arrays, printed for NumPy or Torch: any rank (N, C, *S), any channel axis."""
+from __future__ import annotations
+
+import sympy as sp
+
+from bnverify.codegen.dialects import Dialect
+from bnverify.codegen.expressions import ExpressionPrinter, assignment
+from bnverify.codegen.functions import Function
+from bnverify.codegen.passes import passes
+from bnverify.symbolic.program import Program, Statement
+
+INDENT = "    "
+SCALARS = {"eps": "float", "update_rate": "float", "correction": "int", "m": "int"}
+
+
+def print_function(function: Function, dialect: Dialect) -> list[str]:
+    """Return the lines of one function."""
+    program = function.program
+    data = [p for p in function.parameters if _rank(program, p) == 2]
+    channel = [p for p in function.parameters if _rank(program, p) == 1]
+    lines = [*_signature(function, dialect, bool(data)), *_docstring(function, data, channel)]
+    if data:
+        lines += _prologue(function, dialect, data, channel)
+    printer = ExpressionPrinter(program.axes, dialect.root)
+    for number, group in enumerate(passes(program), start=1):
+        lines += _pass_comment(program, group, number)
+        for statement in group:
+            lines += _statement(statement, printer, program, dialect)
+    lines += _returns(function, dialect, bool(data))
+    return lines
+
+
+def _signature(function: Function, dialect: Dialect, has_data: bool) -> list[str]:
+    parameters = [f"{p}: {SCALARS.get(p, dialect.array)}" for p in function.parameters]
+    if has_data:
+        parameters += ["*", "channel_axis: int = 1"]
+    result = dialect.array if len(function.returns) == 1 else f"tuple[{', '.join([dialect.array] * len(function.returns))}]"
+    line = f"def {function.name}({', '.join(parameters)}) -> {result}:"
+    if len(line) <= 116:
+        return [line]
+    return [f"def {function.name}(", f"{INDENT}{', '.join(parameters)},", f") -> {result}:"]
+
+
+def _docstring(function: Function, data: list[str], channel: list[str]) -> list[str]:
+    lines = [f'{INDENT}"""{function.summary}', ""]
+    if data:
+        lines.append(f"{INDENT}{', '.join(data)}: (N, C, *S), with the channels at channel_axis. "
+                     f"{', '.join(channel)}: (C,).")
+    else:
+        lines.append(f"{INDENT}{', '.join(channel)}: (C,).")
+    wide = [r for r in function.returns if _rank(function.program, r) == 2]
+    narrow = [r for r in function.returns if _rank(function.program, r) == 1]
+    shapes = [f"{', '.join(names)}: {shape}" for names, shape in ((wide, "as x"), (narrow, "(C,)")) if names]
+    return [*lines, f"{INDENT}Returns {'; '.join(shapes)}.", f"{INDENT}Source: {function.source}.", f'{INDENT}"""']
+
+
+def _prologue(function: Function, dialect: Dialect, data: list[str], channel: list[str]) -> list[str]:
+    uses_count = any(s in function.program.sizes.values() for st in function.program.body for s in st.expr.free_symbols)
+    sums = any(st.over for st in function.program.body)
+    wanted = ("axes" if sums else "_") + ", shape, " + ("m" if uses_count else "_")
+    lines = ["# inputs", f"{wanted} = channel_layout({data[0]}.shape, channel_axis)"]
+    arrays = [*data, *channel]
+    for line in dialect.widen:
+        lines.append(line.format(first=data[0], arrays=", ".join(arrays), converted=", ".join(f"{a}.to(wide)" for a in arrays)))
+    if channel:
+        lines.append(f"{', '.join(channel)} = {', '.join(f'{c}.reshape(shape)' for c in channel)}")
+    return [f"{INDENT}{line}" for line in lines]
+
+
+def _pass_comment(program: Program, group: list[Statement], number: int) -> list[str]:
+    reads = sorted({s.name for st in group for s in st.expr.free_symbols if len(program.axes.get(s, ())) == 2
+                    and s in program.inputs})
+    if not reads:
+        return [f"{INDENT}# a channel at a time"]
+    sums = [st.name.name for st in group if st.over]
+    return [f"{INDENT}# pass {number} over {', '.join(reads)}" + (f": sums {', '.join(sums)}" if sums else ": writes")]
+
+
+def _statement(statement: Statement, printer: ExpressionPrinter, program: Program, dialect: Dialect) -> list[str]:
+    if not statement.over:
+        return assignment(statement.name.name, printer.doprint(statement.expr), statement.expr, printer, INDENT)
+    inside, outside = split_sum(statement, program)
+    text = dialect.total.format(printer.doprint(inside))
+    if outside != 1:
+        hole = sp.Symbol("the sum")
+        text = ExpressionPrinter(printer.index_sets, printer.root, {hole: text}).doprint(outside * hole)
+    return [f"{INDENT}{statement.name} = {text}"]
+
+
+def split_sum(statement: Statement, program: Program) -> tuple[sp.Expr, sp.Expr]:
+    """Return what a reduction sums, and the factor that comes out of the sum because it has none of its indices."""
+    inside, outside = sp.Integer(1), sp.Integer(1)
+    for factor in sp.Mul.make_args(statement.expr):
+        if program.axes_of(factor) & statement.over:
+            inside *= factor
+        else:
+            outside *= factor
+    return inside, outside
+
+
+def _returns(function: Function, dialect: Dialect, has_data: bool) -> list[str]:
+    shown = []
+    for name in function.returns:
+        if _rank(function.program, name) == 2:
+            shown.append(dialect.narrow.format(name))
+        else:
+            shown.append(f"{name}.reshape(-1)" if has_data else name)
+    return [f"{INDENT}# outputs", f"{INDENT}return {', '.join(shown)}"]
+
+
+def _rank(program: Program, name: str) -> int:
+    if name in {s.name for s in program.sizes.values()}:
+        return 0
+    return len(program.axes[program.symbol(name)])
