@@ -12,7 +12,7 @@ from bnverify.codegen.functions import Function, array_functions, oracle_functio
 from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TRAINING, Mutation
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
-from bnverify.symbolic.rounding import first_order, majorant
+from bnverify.symbolic.rounding import first_order, majorant, root_degree
 
 FOLDER = Path(__file__).resolve().parent.parent / "generated"
 BOUND_IMPORTS = ("from typing import Any", "", "import numpy as np", "", "Array = np.ndarray[Any, np.dtype[Any]]")
@@ -72,7 +72,9 @@ def _bounds_module() -> list[str]:
                     (p for p, _ in printed), BOUND_IMPORTS)
     for program, summary in printed:
         lines += ["", "", *bounds.print_bound(program, summary)]
-    return lines
+    degrees = {output: root_degree(whole_gradient(), output) for output in ("y", "dx", "dgamma")}
+    return [*lines, "", "", f"ROOT_DEGREE = {degrees}".replace("'", '"'),
+            '"""The highest power of 1/s that an output of training holds."""']
 
 
 STEPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -235,3 +235,7 @@ def running_majorant(
     sum_1 = np.sum(abs_c_x**2, axis=1, keepdims=True)
     majorant_new_running_var = abs_update_rate * (abs_running_var + sum_1 / freedom)
     return majorant_new_running_var,
+
+
+ROOT_DEGREE = {"y": 1, "dx": 3, "dgamma": 1}
+"""The highest power of 1/s that an output of training holds."""

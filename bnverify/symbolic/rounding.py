@@ -43,6 +43,15 @@ def majorant(program: Program, outputs: Sequence[str], name: str) -> Program:
     return centred_as_needed(lambda here: _Rounding(program, here).majorant(outputs, name))
 
 
+def root_degree(program: Program, output: str) -> int:
+    """Return the highest power of 1/s in the normal form of ``output``."""
+    def read(here: Coordinates) -> int:
+        form = sp.expand(here.run(program)[output])
+        return max(-int(f.exp) for root in here.roots for t in sp.Add.make_args(form)
+                   for f in [*sp.Mul.make_args(t), 1 / root] if f.is_Pow and f.base == root)
+    return centred_as_needed(read)
+
+
 class _Rounding:
     """One program, its normal forms, and the world of absolute values that bounds are written in."""
 

@@ -1,0 +1,120 @@
+"""The oracle: exact answers with a proven radius, from the printed program in ball arithmetic.
+
+An answer is a pair of float64 arrays (hi, lo) whose sum is the midpoint to about 2^-104 relatively, and an upper bound
+of the radius. Nothing here is compared with anything; see bounds.py for how precise an answer has to be.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb, ctx
+
+from bnverify.case import Array, Case
+from bnverify.generated import oracle_functions as printed
+
+PRECISION = 128
+"""Bits of the first attempt."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Exact values: hi + lo within ``radius`` of the truth, elementwise."""
+
+    hi: Array
+    lo: Array
+    radius: Array
+
+    def rounded(self, dtype: str) -> Array:
+        """Return the values rounded once to ``dtype``."""
+        if dtype == "float64":
+            return self.hi + self.lo
+        near = self.hi.astype(dtype)
+        up, down = np.nextafter(near, np.inf, dtype=dtype), np.nextafter(near, -np.inf, dtype=dtype)
+        candidates = np.stack([near, up, down])
+        gaps = abs((candidates.astype(np.float64) - self.hi) - self.lo)
+        return np.take_along_axis(candidates, gaps.argmin(axis=0)[None], axis=0)[0]
+
+    def error(self, got: Array) -> Array:
+        """Return |got - truth| elementwise; NaN and infinity stay what they are."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return abs((got.astype(np.float64) - self.hi) - self.lo)
+
+
+Answers = Mapping[str, Exact]
+
+
+def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
+    """Return y, batch_mean, inv_std and, where asked, dx, dgamma, dbeta of a training step.
+
+    y, dx: as x. batch_mean, inv_std, dgamma, dbeta: (C,). Also ``centred``: x - mean, as x.
+    """
+    names = ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta") if gradients else ("y", "batch_mean", "inv_std")
+    with _precision(precision):
+        eps, rows = arb(case.eps), []
+        for x, gamma, beta, dy in zip(case.rows(case.x).tolist(), case.gamma.tolist(), case.beta.tolist(),
+                                      case.rows(case.dy).tolist(), strict=True):
+            values = list(map(arb, x))
+            if gradients:
+                found = printed.training_gradients(values, arb(gamma), arb(beta), eps, list(map(arb, dy)))
+            else:
+                found = printed.training(values, arb(gamma), arb(beta), eps)
+            rows.append((*found, [value - found[1] for value in values]))
+        return _collect(case, (*names, "centred"), rows)
+
+
+def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
+    """Return y and, where asked, dx, dgamma, dbeta of inference by the stored statistics."""
+    names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
+    with _precision(precision):
+        eps, rows = arb(case.eps), []
+        for k, x in enumerate(case.rows(case.x).tolist()):
+            stored = [arb(float(v[k])) for v in (case.gamma, case.beta, case.running_mean, case.running_var)]
+            if gradients:
+                dy = list(map(arb, case.rows(case.dy)[k].tolist()))
+                rows.append(printed.inference_gradients(list(map(arb, x)), *stored, eps, dy))
+            else:
+                rows.append((printed.inference(list(map(arb, x)), *stored, eps),))
+        return _collect(case, names, rows)
+
+
+def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answers:
+    """Return running_mean and running_var after one training step; the batch needs m > correction."""
+    with _precision(precision):
+        rate, freedom = arb(case.update_rate), arb(correction)
+        rows = [printed.running(list(map(arb, x)), arb(mean), arb(var), rate, freedom) for x, mean, var in
+                zip(case.rows(case.x).tolist(), case.running_mean.tolist(), case.running_var.tolist(), strict=True)]
+        return _collect(case, ("running_mean", "running_var"), rows)
+
+
+class _precision:
+    """The working precision of ball arithmetic, put back afterwards."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __enter__(self) -> None:
+        self.before, ctx.prec = ctx.prec, self.bits
+
+    def __exit__(self, *_: object) -> None:
+        ctx.prec = self.before
+
+
+def _collect(case: Case, names: tuple[str, ...], rows: list[tuple[list[arb] | arb, ...]]) -> dict[str, Exact]:
+    """Turn one tuple of balls a channel into arrays, lists becoming data in the shape of x."""
+    answers = {}
+    for name, columns in zip(names, zip(*rows, strict=True), strict=True):
+        if isinstance(columns[0], list):
+            halves = _halves([ball for column in columns for ball in column])
+            answers[name] = Exact(*(case.unrows(half.reshape(case.channels, case.count)) for half in halves))
+        else:
+            answers[name] = Exact(*_halves(list(columns)))
+    return answers
+
+
+def _halves(balls: list[arb]) -> tuple[Array, Array, Array]:
+    high = list(map(float, balls))
+    low = [float(ball - value) for ball, value in zip(balls, high, strict=True)]
+    radius = [float(ball.rad()) for ball in balls]
+    return np.array(high), np.array(low), np.array(radius) * (1 + 2.0**-20)  # rad() is itself rounded to 30 bits
