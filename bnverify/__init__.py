@@ -1,0 +1,37 @@
+"""bnverify: property-based verification and analysis of batch normalization.
+
+``import bnverify`` imports names only: no NumPy, SymPy, Torch or Hypothesis before something is used.
+"""
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnverify.case import Case as Case
+    from bnverify.checking import check as check
+    from bnverify.convention import Convention as Convention
+    from bnverify.errors import BnverifyError as BnverifyError
+    from bnverify.implementation import Forward as Forward
+    from bnverify.implementation import Implementation as Implementation
+    from bnverify.outcome import Outcome as Outcome
+    from bnverify.outcome import Report as Report
+    from bnverify.version import VERSION as __version__
+
+_HOME = {
+    "BnverifyError": "errors", "Case": "case", "Convention": "convention", "Forward": "implementation",
+    "Implementation": "implementation", "Outcome": "outcome", "Report": "outcome", "check": "checking",
+}
+__all__ = ["BnverifyError", "Case", "Convention", "Forward", "Implementation", "Outcome", "Report", "check"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("bnverify.version").VERSION
+    if name in _HOME:
+        return getattr(importlib.import_module(f"bnverify.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'bnverify' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

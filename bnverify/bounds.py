@@ -63,6 +63,10 @@ class Bound:
     def __add__(self, other: Bound) -> Bound:
         return Bound(self.value + other.value, self.judged & other.judged)
 
+    def widened(self, by: Array) -> Bound:
+        """Return this bound with something added, elementwise."""
+        return Bound(self.value + by, self.judged)
+
     def times(self, factor: Array | float) -> Bound:
         """Return the bound of a quantity multiplied by an exact factor."""
         return Bound(self.value * abs(np.asarray(factor)), self.judged)
@@ -78,10 +82,34 @@ class Expected(NamedTuple):
 Expectations = Mapping[str, Expected]
 
 
-@lru_cache(maxsize=32)
+class Statistics(NamedTuple):
+    """The exact statistics of a batch, rounded once to float64: mean and 1/s (C,), x - mean (C, m)."""
+
+    mean: Array
+    inv_std: Array
+    centred: Array
+
+
 def training(case: Case) -> Expectations:
-    """Return what a training step must give: y, dx, dgamma, dbeta, with bounds; also batch_mean and inv_std, exact."""
-    return _precise_enough(lambda bits: _training(case, oracle.training(case, gradients=True, precision=bits)))
+    """Return what a training step must give: y, dx, dgamma, dbeta, with bounds."""
+    return _step(case)[0]
+
+
+def statistics(case: Case) -> Statistics:
+    """Return the exact statistics of the case's batch."""
+    answers = _step(case)[1]
+    return Statistics(answers["batch_mean"].hi, answers["inv_std"].hi, case.rows(answers["centred"].hi))
+
+
+@lru_cache(maxsize=32)
+def _step(case: Case) -> tuple[Expectations, oracle.Answers]:
+    answers: dict[str, oracle.Exact] = {}
+
+    def attempt(bits: int) -> Expectations:
+        answers.update(oracle.training(case, gradients=True, precision=bits))
+        return _training(case, answers)
+
+    return _precise_enough(attempt), answers
 
 
 @lru_cache(maxsize=32)

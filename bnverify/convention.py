@@ -103,6 +103,7 @@ PRESETS: Mapping[str, Convention] = {
     "torch": Convention(name="torch", correction=1, one_value="raise", empty="raise", counts=True),
     "torch-function": Convention(name="torch-function", correction=1, one_value="raise", empty="raise"),
     "textbook": Convention(name="textbook", correction=0, one_value="beta", empty="undefined"),
+    "textbook-old": Convention(name="textbook-old", correction=0, one_value="beta", empty="undefined"),
     "course": Convention(name="course", correction=0, one_value="beta", empty="undefined", initial_var=0.0),
     "numpy": Convention(name="numpy", correction=0, one_value="beta", empty="undefined"),
     "generated": Convention(name="generated", correction=1, one_value="beta", empty="undefined"),

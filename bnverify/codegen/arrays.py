@@ -1,6 +1,8 @@
 """Functions of whole arrays, printed for NumPy or Torch: any rank (N, C, *S), any channel axis."""
 from __future__ import annotations
 
+import textwrap
+
 import sympy as sp
 
 from bnverify.codegen.dialects import Dialect
@@ -10,6 +12,7 @@ from bnverify.codegen.passes import passes
 from bnverify.symbolic.program import Program, Statement
 
 INDENT = "    "
+WIDTH = 116
 SCALARS = {"eps": "float", "update_rate": "float", "correction": "int", "m": "int"}
 
 
@@ -35,10 +38,16 @@ def _signature(function: Function, dialect: Dialect, has_data: bool) -> list[str
     if has_data:
         parameters += ["*", "channel_axis: int = 1"]
     result = dialect.array if len(function.returns) == 1 else f"tuple[{', '.join([dialect.array] * len(function.returns))}]"
-    line = f"def {function.name}({', '.join(parameters)}) -> {result}:"
-    if len(line) <= 116:
+    return signature(function.name, parameters, result)
+
+
+def signature(name: str, parameters: list[str], result: str) -> list[str]:
+    """Return a function's head, its parameters wrapped where one line would be too long."""
+    line = f"def {name}({', '.join(parameters)}) -> {result}:"
+    if len(line) <= WIDTH:
         return [line]
-    return [f"def {function.name}(", f"{INDENT}{', '.join(parameters)},", f") -> {result}:"]
+    rows = textwrap.wrap(", ".join(p.replace(" ", "~") for p in parameters) + ",", WIDTH - len(INDENT), break_on_hyphens=False)
+    return [f"def {name}(", *(INDENT + row.replace("~", " ") for row in rows), f") -> {result}:"]
 
 
 def _docstring(function: Function, data: list[str], channel: list[str]) -> list[str]:
@@ -61,10 +70,16 @@ def _prologue(function: Function, dialect: Dialect, data: list[str], channel: li
     lines = ["# inputs", f"{wanted} = channel_layout({data[0]}.shape, channel_axis)"]
     arrays = [*data, *channel]
     for line in dialect.widen:
-        lines.append(line.format(first=data[0], arrays=", ".join(arrays), converted=", ".join(f"{a}.to(wide)" for a in arrays)))
-    if channel:
-        lines.append(f"{', '.join(channel)} = {', '.join(f'{c}.reshape(shape)' for c in channel)}")
+        lines += _each(line, data[0], arrays)
+    lines += [f"{name} = {name}.reshape(shape)" for name in channel]
     return [f"{INDENT}{line}" for line in lines]
+
+
+def _each(line: str, first: str, arrays: list[str]) -> list[str]:
+    """Return a dialect's line filled in, once for each array where it names one."""
+    if "{array}" in line:
+        return [line.format(array=name) for name in arrays]
+    return [line.format(first=first)]
 
 
 def _pass_comment(program: Program, group: list[Statement], number: int) -> list[str]:
@@ -77,6 +92,9 @@ def _pass_comment(program: Program, group: list[Statement], number: int) -> list
 
 
 def _statement(statement: Statement, printer: ExpressionPrinter, program: Program, dialect: Dialect) -> list[str]:
+    if statement.expr == 0:
+        shape = "shape" if len(program.axes[statement.name]) == 1 else "x.shape"
+        return [f"{INDENT}{statement.name} = {dialect.zeros.format(shape)}"]
     if not statement.over:
         return assignment(statement.name.name, printer.doprint(statement.expr), statement.expr, printer, INDENT)
     inside, outside = split_sum(statement, program)

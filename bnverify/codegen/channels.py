@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from bnverify.codegen.arrays import INDENT, split_sum
+from bnverify.codegen.arrays import INDENT, signature, split_sum
 from bnverify.codegen.expressions import ExpressionPrinter
 from bnverify.codegen.functions import Function
 from bnverify.symbolic.program import Program, Statement
@@ -17,9 +17,8 @@ def print_function(function: Function) -> list[str]:
     result = ", ".join("Values" if program.symbol(r) in data else "arb" for r in function.returns)
     if len(function.returns) > 1:
         result = f"tuple[{result}]"
-    signature = f"def {function.name}({', '.join(f'{p}: {k}' for p, k in kind.items())}) -> {result}:"
     lists = [p for p in function.parameters if kind[p] == "Values"]
-    lines = [signature, f'{INDENT}"""{function.summary}', "", f"{INDENT}{', '.join(lists)}: m values; the rest scalars.",
+    lines = [*signature(function.name, [f"{p}: {k}" for p, k in kind.items()], result), f'{INDENT}"""{function.summary}', "", f"{INDENT}{', '.join(lists)}: m values; the rest scalars.",
              f"{INDENT}Source: {function.source}.", f'{INDENT}"""']
     if any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols):
         lines.append(f"{INDENT}m = len({lists[0]})")

@@ -14,8 +14,10 @@ class Dialect:
     root: str
     total: str
     """A sum over the reduced axes that keeps them, with ``{}`` for what is summed."""
+    zeros: str
+    """An array of zeros, with ``{}`` for its shape."""
     widen: tuple[str, ...] = ()
-    """Lines that bring the inputs to the computing type; ``{arrays}`` and ``{first}`` are filled in."""
+    """Lines that bring the inputs to the computing type; ``{first}`` is the first, and a line with ``{array}`` is repeated."""
     narrow: str = "{}"
     """How an output of the data's shape is brought back to the type of the data."""
 
@@ -27,6 +29,7 @@ NUMPY = Dialect(
     array="Array",
     root="np.sqrt",
     total="np.sum({}, axis=axes, keepdims=True)",
+    zeros="np.zeros({})",
 )
 
 TORCH = Dialect(
@@ -36,8 +39,9 @@ TORCH = Dialect(
     array="torch.Tensor",
     root="torch.sqrt",
     total="torch.sum({}, dim=axes, keepdim=True)",
+    zeros="torch.zeros({}, dtype=wide, device=x.device)",
     widen=("dtype = {first}.dtype", "wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32",
-           "{arrays} = {converted}"),
+           "{array} = {array}.to(wide)"),
     narrow="{}.to(dtype)",
 )
 

@@ -27,7 +27,8 @@ def variance_over_m_minus_one(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -59,7 +60,8 @@ def variance_about_zero(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, batch_var, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     batch_var = np.sum(x**2, axis=axes, keepdims=True) / m
@@ -90,7 +92,8 @@ def eps_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -122,7 +125,8 @@ def eps_outside_root(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -154,7 +158,8 @@ def root_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -186,7 +191,8 @@ def mean_dropped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dinv_std, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -218,11 +224,12 @@ def gamma_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = dy
-    dgamma = 0
+    dgamma = np.zeros(shape)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # pass 2 over x: sums batch_var, dinv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
@@ -250,7 +257,8 @@ def gamma_absolute(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -278,11 +286,12 @@ def beta_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
-    dbeta = 0
+    dbeta = np.zeros(shape)
     # pass 2 over x: sums batch_var, dinv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
@@ -310,7 +319,8 @@ def beta_scaled(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -342,7 +352,8 @@ def dx_mean_path_dropped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -370,7 +381,8 @@ def dx_variance_path_dropped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -397,7 +409,8 @@ def dx_variance_path_flipped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -425,7 +438,8 @@ def dx_statistics_constant(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -452,7 +466,8 @@ def dx_gamma_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -480,7 +495,8 @@ def dx_gamma_absolute(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -508,7 +524,8 @@ def dx_over_m_minus_one(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -536,7 +553,8 @@ def dx_eps_missing(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -564,7 +582,8 @@ def dgamma_from_x(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dgamma, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -596,7 +615,8 @@ def dgamma_averaged(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -628,7 +648,8 @@ def dbeta_averaged(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -660,7 +681,8 @@ def dbeta_scaled(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -682,7 +704,8 @@ def dbeta_scaled(
 
 
 def inference_batch_statistics(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference normalizes by the statistics of its own batch.
 
@@ -692,7 +715,10 @@ def inference_batch_statistics(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums own_mean, dbeta
     own_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
@@ -714,7 +740,8 @@ def inference_batch_statistics(
 
 
 def inference_eps_missing(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference leaves eps out.
 
@@ -724,7 +751,10 @@ def inference_eps_missing(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dgamma, dbeta
     inv_std = 1 / np.sqrt(running_var)
     x_hat = inv_std * (x - running_mean)
@@ -738,7 +768,8 @@ def inference_eps_missing(
 
 
 def inference_eps_outside_root(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference adds eps outside the root.
 
@@ -748,7 +779,10 @@ def inference_eps_outside_root(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dgamma, dbeta
     inv_std = 1 / (np.sqrt(running_var) + eps)
     x_hat = inv_std * (x - running_mean)
@@ -762,7 +796,8 @@ def inference_eps_outside_root(
 
 
 def inference_root_missing(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference takes the stored variance for a standard deviation.
 
@@ -772,7 +807,10 @@ def inference_root_missing(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dgamma, dbeta
     inv_std = 1 / (running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -786,7 +824,8 @@ def inference_root_missing(
 
 
 def inference_mean_ignored(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference ignores the stored mean.
 
@@ -796,7 +835,10 @@ def inference_mean_ignored(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dgamma, dbeta
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * x
@@ -810,7 +852,8 @@ def inference_mean_ignored(
 
 
 def inference_gamma_missing(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference does not apply gamma.
 
@@ -820,21 +863,25 @@ def inference_gamma_missing(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
     y = x_hat + beta
     dx_hat = dy
     dx = inv_std * dx_hat
-    dgamma = 0
+    dgamma = np.zeros(shape)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
     return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
 
 
 def inference_beta_missing(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: inference does not add beta.
 
@@ -844,7 +891,10 @@ def inference_beta_missing(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dgamma
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -852,13 +902,14 @@ def inference_beta_missing(
     dx_hat = gamma * dy
     dx = inv_std * dx_hat
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
-    dbeta = 0
+    dbeta = np.zeros(shape)
     # outputs
     return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
 
 
 def inference_dx_training_formula(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: the gradient of inference is computed by the formula of training.
 
@@ -868,7 +919,10 @@ def inference_dx_training_formula(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -882,7 +936,8 @@ def inference_dx_training_formula(
 
 
 def inference_dx_gamma_missing(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: the gradient of inference lacks the factor gamma.
 
@@ -892,7 +947,10 @@ def inference_dx_gamma_missing(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -905,7 +963,8 @@ def inference_dx_gamma_missing(
 
 
 def inference_dgamma_from_x(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """The fault: the gradient of gamma in inference uses x instead of x_hat.
 
@@ -915,7 +974,10 @@ def inference_dgamma_from_x(
     """
     # inputs
     axes, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -928,7 +990,8 @@ def inference_dgamma_from_x(
 
 
 def running_correction_flipped(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the stored variance has the other correction (m for m - 1, or the reverse).
 
@@ -938,7 +1001,8 @@ def running_correction_flipped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -951,7 +1015,8 @@ def running_correction_flipped(
 
 
 def running_rate_swapped(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: update_rate weighs the old average instead of the new batch.
 
@@ -961,7 +1026,8 @@ def running_rate_swapped(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -974,7 +1040,8 @@ def running_rate_swapped(
 
 
 def running_not_updated(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the stored statistics are never updated.
 
@@ -984,7 +1051,8 @@ def running_not_updated(
     """
     # inputs
     _, shape, _ = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # a channel at a time
     new_running_mean = running_mean
     new_running_var = running_var
@@ -993,7 +1061,8 @@ def running_not_updated(
 
 
 def running_replaced(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the batch replaces the stored statistics, whatever update_rate says.
 
@@ -1003,7 +1072,8 @@ def running_replaced(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -1016,7 +1086,8 @@ def running_replaced(
 
 
 def running_not_decayed(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the old statistics keep the weight 1.
 
@@ -1026,7 +1097,8 @@ def running_not_decayed(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -1039,7 +1111,8 @@ def running_not_decayed(
 
 
 def running_deviation_stored(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the standard deviation is averaged into the stored variance.
 
@@ -1049,7 +1122,8 @@ def running_deviation_stored(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -1064,7 +1138,8 @@ def running_deviation_stored(
 
 
 def running_mean_not_updated(
-    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *, channel_axis: int = 1,
+    x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array]:
     """The fault: the stored mean is never updated.
 
@@ -1074,7 +1149,8 @@ def running_mean_not_updated(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    running_mean, running_var = running_mean.reshape(shape), running_var.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     new_running_mean = running_mean

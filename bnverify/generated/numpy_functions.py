@@ -31,7 +31,8 @@ def training_forward(
     """
     # inputs
     axes, shape, m = channel_layout(x.shape, channel_axis)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     # pass 2 over x: sums batch_var
@@ -55,7 +56,9 @@ def training_vjp(
     """
     # inputs
     axes, shape, m = channel_layout(dy.shape, channel_axis)
-    gamma, batch_mean, inv_std = gamma.reshape(shape), batch_mean.reshape(shape), inv_std.reshape(shape)
+    gamma = gamma.reshape(shape)
+    batch_mean = batch_mean.reshape(shape)
+    inv_std = inv_std.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     x_hat = inv_std * (x - batch_mean)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
@@ -67,7 +70,8 @@ def training_vjp(
 
 
 def inference(
-    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, *, channel_axis: int = 1,
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, *,
+    channel_axis: int = 1,
 ) -> Array:
     """Normalize every channel of x by its stored mean and variance.
 
@@ -77,7 +81,10 @@ def inference(
     """
     # inputs
     _, shape, _ = channel_layout(x.shape, channel_axis)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: writes
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -87,7 +94,8 @@ def inference(
 
 
 def inference_vjp(
-    dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float, *, channel_axis: int = 1,
+    dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float, *,
+    channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of inference, where the statistics are constants.
 
@@ -97,7 +105,9 @@ def inference_vjp(
     """
     # inputs
     axes, shape, _ = channel_layout(dy.shape, channel_axis)
-    gamma, running_mean, running_var = gamma.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    gamma = gamma.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     inv_std = 1 / np.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -109,7 +119,8 @@ def inference_vjp(
 
 
 def running_update(
-    running_mean: Array, running_var: Array, batch_mean: Array, batch_var: Array, m: int, update_rate: float, correction: int,
+    running_mean: Array, running_var: Array, batch_mean: Array, batch_var: Array, m: int, update_rate: float,
+    correction: int,
 ) -> tuple[Array, Array]:
     """Return the stored statistics after one batch of m values a channel.
 

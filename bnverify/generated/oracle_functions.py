@@ -38,7 +38,9 @@ def training(x: Values, gamma: arb, beta: arb, eps: arb) -> tuple[Values, arb, a
     return y, batch_mean, inv_std
 
 
-def training_gradients(x: Values, gamma: arb, beta: arb, eps: arb, dy: Values) -> tuple[Values, arb, arb, Values, arb, arb]:
+def training_gradients(
+    x: Values, gamma: arb, beta: arb, eps: arb, dy: Values,
+) -> tuple[Values, arb, arb, Values, arb, arb]:
     """Return y, the mean, 1/s and all gradients of one channel in training.
 
     x, dy: m values; the rest scalars.
@@ -69,7 +71,9 @@ def inference(x: Values, gamma: arb, beta: arb, running_mean: arb, running_var: 
     return y
 
 
-def inference_gradients(x: Values, gamma: arb, beta: arb, running_mean: arb, running_var: arb, eps: arb, dy: Values) -> tuple[Values, Values, arb, arb]:
+def inference_gradients(
+    x: Values, gamma: arb, beta: arb, running_mean: arb, running_var: arb, eps: arb, dy: Values,
+) -> tuple[Values, Values, arb, arb]:
     """Return y and the gradients of one channel in inference.
 
     x, dy: m values; the rest scalars.

@@ -31,8 +31,11 @@ def training_forward(
     axes, shape, m = channel_layout(x.shape, channel_axis)
     dtype = x.dtype
     wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32
-    x, gamma, beta = x.to(wide), gamma.to(wide), beta.to(wide)
-    gamma, beta = gamma.reshape(shape), beta.reshape(shape)
+    x = x.to(wide)
+    gamma = gamma.to(wide)
+    beta = beta.to(wide)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
     # pass 1 over x: sums batch_mean
     batch_mean = torch.sum(x, dim=axes, keepdim=True) / m
     # pass 2 over x: sums batch_var
@@ -46,7 +49,8 @@ def training_forward(
 
 
 def training_vjp(
-    dy: torch.Tensor, x: torch.Tensor, gamma: torch.Tensor, batch_mean: torch.Tensor, inv_std: torch.Tensor, *, channel_axis: int = 1,
+    dy: torch.Tensor, x: torch.Tensor, gamma: torch.Tensor, batch_mean: torch.Tensor, inv_std: torch.Tensor, *,
+    channel_axis: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of training in closed form, from the mean and 1/s that the forward pass saved.
 
@@ -58,8 +62,14 @@ def training_vjp(
     axes, shape, m = channel_layout(dy.shape, channel_axis)
     dtype = dy.dtype
     wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32
-    dy, x, gamma, batch_mean, inv_std = dy.to(wide), x.to(wide), gamma.to(wide), batch_mean.to(wide), inv_std.to(wide)
-    gamma, batch_mean, inv_std = gamma.reshape(shape), batch_mean.reshape(shape), inv_std.reshape(shape)
+    dy = dy.to(wide)
+    x = x.to(wide)
+    gamma = gamma.to(wide)
+    batch_mean = batch_mean.to(wide)
+    inv_std = inv_std.to(wide)
+    gamma = gamma.reshape(shape)
+    batch_mean = batch_mean.reshape(shape)
+    inv_std = inv_std.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     x_hat = inv_std * (x - batch_mean)
     dbeta = torch.sum(dy, dim=axes, keepdim=True)
@@ -71,7 +81,8 @@ def training_vjp(
 
 
 def inference(
-    x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, running_mean: torch.Tensor, running_var: torch.Tensor, eps: float, *, channel_axis: int = 1,
+    x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, running_mean: torch.Tensor, running_var: torch.Tensor,
+    eps: float, *, channel_axis: int = 1,
 ) -> torch.Tensor:
     """Normalize every channel of x by its stored mean and variance.
 
@@ -83,8 +94,15 @@ def inference(
     _, shape, _ = channel_layout(x.shape, channel_axis)
     dtype = x.dtype
     wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32
-    x, gamma, beta, running_mean, running_var = x.to(wide), gamma.to(wide), beta.to(wide), running_mean.to(wide), running_var.to(wide)
-    gamma, beta, running_mean, running_var = gamma.reshape(shape), beta.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    x = x.to(wide)
+    gamma = gamma.to(wide)
+    beta = beta.to(wide)
+    running_mean = running_mean.to(wide)
+    running_var = running_var.to(wide)
+    gamma = gamma.reshape(shape)
+    beta = beta.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over x: writes
     inv_std = 1 / torch.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -94,7 +112,8 @@ def inference(
 
 
 def inference_vjp(
-    dy: torch.Tensor, x: torch.Tensor, gamma: torch.Tensor, running_mean: torch.Tensor, running_var: torch.Tensor, eps: float, *, channel_axis: int = 1,
+    dy: torch.Tensor, x: torch.Tensor, gamma: torch.Tensor, running_mean: torch.Tensor, running_var: torch.Tensor,
+    eps: float, *, channel_axis: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of inference, where the statistics are constants.
 
@@ -106,8 +125,14 @@ def inference_vjp(
     axes, shape, _ = channel_layout(dy.shape, channel_axis)
     dtype = dy.dtype
     wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32
-    dy, x, gamma, running_mean, running_var = dy.to(wide), x.to(wide), gamma.to(wide), running_mean.to(wide), running_var.to(wide)
-    gamma, running_mean, running_var = gamma.reshape(shape), running_mean.reshape(shape), running_var.reshape(shape)
+    dy = dy.to(wide)
+    x = x.to(wide)
+    gamma = gamma.to(wide)
+    running_mean = running_mean.to(wide)
+    running_var = running_var.to(wide)
+    gamma = gamma.reshape(shape)
+    running_mean = running_mean.reshape(shape)
+    running_var = running_var.reshape(shape)
     # pass 1 over dy, x: sums dbeta, dgamma
     inv_std = 1 / torch.sqrt(running_var + eps)
     x_hat = inv_std * (x - running_mean)
@@ -119,7 +144,8 @@ def inference_vjp(
 
 
 def running_update(
-    running_mean: torch.Tensor, running_var: torch.Tensor, batch_mean: torch.Tensor, batch_var: torch.Tensor, m: int, update_rate: float, correction: int,
+    running_mean: torch.Tensor, running_var: torch.Tensor, batch_mean: torch.Tensor, batch_var: torch.Tensor,
+    m: int, update_rate: float, correction: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the stored statistics after one batch of m values a channel.
 

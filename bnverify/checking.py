@@ -1,0 +1,105 @@
+"""``bnverify.check``: a target, its convention and a profile, to a report."""
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bnverify.adapters import subject_of
+from bnverify.adapters.implementation import subject_of_implementation
+from bnverify.adapters.signatures import is_function
+from bnverify.case import DTYPES
+from bnverify.convention import Convention, preset
+from bnverify.errors import UsageError
+from bnverify.outcome import Outcome, Report
+from bnverify.property import Property
+from bnverify.runner import PROFILES, run_property
+from bnverify.subject import Subject, probe
+from bnverify.suite import select as select_properties
+from bnverify.version import VERSION
+
+Progress = Callable[[int, int, Property], None]
+OFFERED = ("inference", "gradients", "inference_gradients", "state", *DTYPES)
+
+
+def check(target: Any, *, convention: Convention | str | None = None, profile: str = "quick",
+          select: str | None = None, dtype: Sequence[str] | None = None, device: str = "cpu", seed: int = 0,
+          settings: Mapping[str, str] | None = None, progress: Progress | None = None) -> Report:
+    """Check an implementation of batch normalization and return the report.
+
+    target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
+    convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
+    its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties.
+    dtype: the dtypes to check, by default all that are offered. progress: called before each property with its number,
+    how many there are, and the property.
+
+    Raises:
+        UsageError: an argument is out of range, or matches nothing.
+        TargetError: the target cannot be imported, recognized or called.
+        ConventionError: a convention does not exist or cannot be judged.
+    """
+    if profile not in PROFILES:
+        raise UsageError(f"--profile {profile}: should be one of {', '.join(PROFILES)}")
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device {device}: should be cpu or cuda")
+    properties = select_properties(select)
+    started = time.perf_counter()
+    subject = _subject(target, convention, settings or {}, device)
+    _fix_threads()
+    subject = probe(_restricted(subject, dtype))
+    if dtype and set(dtype) - set(subject.dtypes):
+        lost = (set(dtype) - set(subject.dtypes)).pop()
+        raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
+    outcomes: list[Outcome] = []
+    for number, prop in enumerate(properties):
+        if progress is not None:
+            progress(number, len(properties), prop)
+        outcomes.append(run_property(prop, subject, PROFILES[profile], seed))
+    return Report(
+        target=subject.target, adapter=subject.form, convention=subject.convention.as_dict(), profile=profile, seed=seed,
+        version=VERSION, outcomes=tuple(outcomes), seconds=time.perf_counter() - started,
+        incomplete=tuple(f"{n}: {subject.missing[n]}" for n in OFFERED if n in subject.missing), environment=_environment())
+
+
+def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, str], device: str) -> Subject:
+    chosen = preset(convention) if isinstance(convention, str) else convention
+    if settings:
+        chosen = (chosen or _make(target, None, device).convention).changed(settings)
+    return _make(target, chosen, device)
+
+
+def _make(target: Any, convention: Convention | None, device: str) -> Subject:
+    if isinstance(target, str):
+        return subject_of(target, convention, device)
+    if isinstance(target, type) or is_function(target):
+        raise UsageError(f"{target!r}: pass a class or function as a text, \"module:name\"")
+    return subject_of_implementation(target, type(target).__name__, convention, device)
+
+
+def _restricted(subject: Subject, dtype: Sequence[str] | None) -> Subject:
+    if not dtype:
+        return subject
+    for name in dtype:
+        if name not in DTYPES:
+            raise UsageError(f"--dtype {name}: should be one of {', '.join(DTYPES)}")
+    return subject.with_capabilities(
+        dtypes=tuple(d for d in subject.dtypes if d in dtype),
+        variants=tuple(v.with_capabilities(dtypes=tuple(dtype)) for v in subject.variants))
+
+
+def _fix_threads() -> None:
+    """Let Torch compute with one thread: its sums depend on how many there are."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _environment() -> dict[str, str]:
+    import numpy
+
+    found = {"python": platform.python_version(), "platform": platform.platform(), "numpy": numpy.__version__}
+    if "torch" in sys.modules:
+        found["torch"] = str(sys.modules["torch"].__version__)
+        found["torch threads"] = str(sys.modules["torch"].get_num_threads())
+    return found

@@ -1,0 +1,72 @@
+"""A program mutation as an implementation: the right generated code with one wrong step, computed in float64."""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bnverify.adapters.implementation import subject_of_implementation
+from bnverify.convention import PRESETS, Convention
+from bnverify.generated import numpy_functions as right
+from bnverify.generated.mutants import MUTANTS
+from bnverify.implementation import Forward, Implementation
+from bnverify.layout import channel_layout
+from bnverify.subject import Subject
+
+
+class Mutant(Implementation):
+    """Everything right but the step that the mutation changes; results are rounded once to the dtype of x."""
+
+    def __init__(self, name: str, convention: Convention = PRESETS["generated"]) -> None:
+        self.convention = convention
+        self.step, self.function = MUTANTS[name]
+
+    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
+                update_rate: float, training: bool) -> Forward:
+        """Return y and new statistics."""
+        dtype, axis = x.dtype, {"channel_axis": self.convention.channel_axis}
+        wide = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
+        saved = (training, dtype, wide, eps)
+        with np.errstate(all="ignore"):
+            if not training:
+                y = (self.function(*wide, eps, np.zeros_like(wide[0]), **axis)[0] if self.step == "inference"
+                     else right.inference(*wide, eps, **axis))
+                return Forward(y.astype(dtype), running_mean, running_var, saved)
+            y = (self.function(*wide[:3], eps, np.zeros_like(wide[0]), **axis)[0] if self.step == "training"
+                 else right.training_forward(*wide[:3], eps, **axis)[0])
+            state = self._state(wide, update_rate)
+        return Forward(y.astype(dtype), *(v.astype(dtype) for v in state), saved)
+
+    def _state(self, wide: list[Any], update_rate: float) -> tuple[Any, Any]:
+        x, gamma, beta, mean, var = wide
+        axis = self.convention.channel_axis
+        count = channel_layout(x.shape, axis)[2]
+        correction = min(self.convention.correction, count - 1)
+        if self.step == "running" and count > 1:
+            new_mean, new_var = self.function(x, mean, var, update_rate, self.convention.correction, channel_axis=axis)
+            return new_mean, new_var
+        _, batch_mean, batch_var, _ = right.training_forward(x, gamma, beta, 1.0, channel_axis=axis)
+        return right.running_update(mean, var, batch_mean, batch_var, count, update_rate, correction)
+
+    def backward(self, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
+        """Return dx, dgamma and dbeta."""
+        training, dtype, (x, gamma, beta, mean, var), eps = saved
+        dy, axis = np.asarray(dy, dtype=np.float64), {"channel_axis": self.convention.channel_axis}
+        with np.errstate(all="ignore"):
+            if not training:
+                found = (self.function(x, gamma, beta, mean, var, eps, dy, **axis)[1:] if self.step == "inference"
+                         else right.inference_vjp(dy, x, gamma, mean, var, eps, **axis))
+            elif self.step == "training":
+                found = self.function(x, gamma, beta, eps, dy, **axis)[3:]
+            else:
+                _, batch_mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **axis)
+                found = right.training_vjp(dy, x, gamma, batch_mean, inv_std, **axis)
+        dx, dgamma, dbeta = (v.astype(dtype) for v in found)
+        return dx, dgamma, dbeta
+
+
+@lru_cache(maxsize=256)
+def mutant(name: str, convention: Convention) -> Subject:
+    """Return the subject of a mutation under a convention."""
+    return subject_of_implementation(Mutant(name, convention), f"the mutation {name}")

@@ -1,0 +1,108 @@
+"""Outcomes: what became of each property, and the report that they make together."""
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bnverify.case import Case
+from bnverify.compare import Finding
+
+STATUSES = ("passed", "failed", "waived", "unsupported", "undecided", "errored")
+SCHEMA = "bnverify-report/1"
+CONFORMS, FAILED, MISUSED, UNDECIDED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""The exit codes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one property.
+
+    worst_ratio: the largest error divided by its bound; worst_at: where. power: see power.py. judged, beyond: values
+    compared with a bound, and values outside its validity. exact, known: comparisons of known answers, and how many had
+    every bit right.
+    """
+
+    property: str
+    status: str
+    required: bool
+    claim: str
+    source: str
+    cases: int = 0
+    worst_ratio: float | None = None
+    worst_at: Mapping[str, Any] | None = None
+    power: Mapping[str, Any] | None = None
+    message: str = ""
+    finding: Finding | None = None
+    variant: str = ""
+    judged: int = 0
+    beyond: int = 0
+    exact: int = 0
+    known: int = 0
+    seconds: float = 0.0
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the outcome as an entry of the JSON report."""
+        ratio = self.worst_ratio
+        return {
+            "property": self.property, "status": self.status, "required": self.required, "cases": self.cases,
+            "worst_ratio": ratio if ratio is None or math.isfinite(ratio) else None, "worst_at": self.worst_at,
+            "power": self.power, "message": self.message, "counterexample": None, "diagnosis": [],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def place_of(case: Case | None, device: str) -> dict[str, Any] | None:
+    """Return where a case is, as the report's ``worst_at``."""
+    if case is None:
+        return None
+    return {"dtype": case.dtype, "mode": case.note, "device": device, "shape": list(case.x.shape)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a check found."""
+
+    target: str
+    adapter: str
+    convention: Mapping[str, Any]
+    profile: str
+    seed: int
+    version: str
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    incomplete: tuple[str, ...] = ()
+    """Capabilities that the target does not offer, each with the reason."""
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many outcomes have each status."""
+        found = Counter(o.status for o in self.outcomes)
+        return {s: found[s] for s in STATUSES}
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything failed or errored; else 3 if a required property is undecided or nothing passed; else 0."""
+        if self.counts["failed"] or self.counts["errored"]:
+            return FAILED
+        if any(o.status == "undecided" and o.required for o in self.outcomes) or not self.counts["passed"]:
+            return UNDECIDED
+        return CONFORMS
+
+    @property
+    def conforms(self) -> bool:
+        """True only with exit code 0."""
+        return self.exit_code == CONFORMS
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the report as plain data, in the form of its schema."""
+        return {
+            "schema": SCHEMA, "version": self.version, "target": self.target, "adapter": self.adapter,
+            "convention": dict(self.convention), "profile": self.profile, "seed": self.seed,
+            "seconds": round(self.seconds, 3), "conforms": self.conforms, "exit_code": self.exit_code,
+            "incomplete": list(self.incomplete), "environment": dict(self.environment or {}),
+            "outcomes": [o.as_data() for o in self.outcomes],
+        }

@@ -1,0 +1,60 @@
+"""Power: could this check have failed? Counted in program mutations, by the very check that the property makes.
+
+A mutation is *shown* by a case when the property's check, run on the mutated program in the place of the implementation,
+fails although every bound is multiplied by four. A property that has not shown all the mutations that it names is
+undecided, not passed.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bnverify.case import Case
+from bnverify.compare import Disagreement, Record, recording
+from bnverify.convention import Convention
+from bnverify.faults.mutant import mutant
+from bnverify.generated.mutants import MUTANTS
+from bnverify.property import Property
+from bnverify.subject import Raised
+
+SLACK = 4.0
+"""How many bounds a mutation's output has to differ by."""
+
+
+@dataclass
+class Power:
+    """The program mutations that a property names, and which of them the cases so far have shown."""
+
+    property: Property
+    convention: Convention
+    without: tuple[str, ...] = ()
+    """Mutations that the target or the convention makes meaningless."""
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The mutations that count."""
+        return tuple(n for n in self.property.catches if n in MUTANTS and n not in self.without)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The mutations that no case has shown yet."""
+        return tuple(n for n in self.named if n not in self.shown)
+
+    def count(self, case: Case, drawn: Mapping[str, Any]) -> None:
+        """Add the mutations that this case shows."""
+        for name in self.missing:
+            with recording(Record(slack=SLACK)):
+                try:
+                    self.property.check(mutant(name, self.convention), case, **drawn)
+                except Disagreement:
+                    self.shown.append(name)
+                except Raised:
+                    continue
+
+    def as_data(self) -> dict[str, Any] | None:
+        """Return the counts as plain data, or None for a property that names structural faults alone."""
+        if not self.named:
+            return None
+        return {"shown": len(self.shown), "named": len(self.named), "missing": list(self.missing)}

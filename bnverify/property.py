@@ -1,0 +1,65 @@
+"""Properties: what must hold of an implementation, each with its claim, its source and the faults that it must catch."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from bnverify.subject import Subject
+
+CAPABILITIES = ("inference", "gradients", "inference_gradients", "state", "eps")
+"""What a property may need beyond forward in training; ``eps`` means that each call can be given another eps."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property.
+
+    check: ``check(subject, case, **drawn)`` returns None or raises a Disagreement.
+    data: the name of the case strategy (see strategies.STRATEGIES).
+    draws: further drawn arguments by name, each a function of the subject that returns a Hypothesis strategy.
+    applies: returns None, or the reason why the property has no meaning for a subject.
+    """
+
+    name: str
+    claim: str
+    source: str
+    needs: tuple[str, ...]
+    catches: tuple[str, ...]
+    check: Callable[..., None]
+    data: str = "hard"
+    draws: Mapping[str, Callable[[Subject], SearchStrategy[Any]]] = field(default_factory=dict)
+    weight: float = 1.0
+    """The share of cases that it gets, relative to others."""
+
+
+_properties: dict[str, Property] = {}
+
+
+def conformance_property(name: str, *, claim: str, source: str, catches: Sequence[str], needs: Sequence[str] = (),
+                         data: str = "hard", draws: Mapping[str, Callable[[Any], Any]] | None = None,
+                         weight: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a check as a property.
+
+    Raises:
+        ValueError: the name is taken, an unknown capability is needed, or no fault is named that it must catch.
+    """
+    def register(check: Callable[..., None]) -> Callable[..., None]:
+        if name in _properties:
+            raise ValueError(f"the property {name} is registered twice")
+        if not catches:
+            raise ValueError(f"the property {name} names no fault that it must catch")
+        unknown = set(needs) - set(CAPABILITIES)
+        if unknown:
+            raise ValueError(f"the property {name} needs {unknown.pop()}, but capabilities are {', '.join(CAPABILITIES)}")
+        _properties[name] = Property(name, claim, source, tuple(needs), tuple(catches), check, data, draws or {}, weight)
+        return check
+    return register
+
+
+def registered() -> Mapping[str, Property]:
+    """Return the properties registered so far, by name."""
+    return dict(_properties)

@@ -1,0 +1,215 @@
+"""Hypothesis strategies for cases: the regime is drawn and shrinks, the bulk comes from a seeded generator.
+
+Nothing is filtered out: constant channels, m = 2, gamma of every sign and size, eps far above and below the variance are
+drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, N(0, 1) alone) never are the rule.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify.case import Array, Case
+from bnverify.convention import CUMULATIVE
+from bnverify.known_answers import COUNTS, known_case, shapes_of
+
+if TYPE_CHECKING:
+    from bnverify.subject import Subject
+
+KINDS = ("integers", "normal", "two-level", "constant but one", "one-signed", "outlier", "lognormal", "constant")
+SIZES = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33, 64, 100, 257)
+SPATIAL = (1, 2, 3, 4, 5, 7)
+RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
+EPSILONS = (0.25, 1e-5, 1e-3, 2.0**-10, 1.0, 3.0)
+LARGEST = {"float32": 1e9, "float64": 1e9}
+LARGEST_KAPPA = {"float32": 4e6, "float64": 1e12}
+"""(m + 8) kappa mostly stays below this: beyond, the bound is not valid and only finiteness is asked for."""
+
+
+@st.composite
+def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) -> tuple[str, tuple[int, ...], int, int]:
+    """Draw a dtype, the shape (N, *S), the channels C and a seed."""
+    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    rank = draw(st.sampled_from(subject.ranks), label="rank")
+    channels = subject.channels or draw(st.integers(1, 6), label="C")
+    if rank == 2:
+        around: tuple[int, ...] = (draw(st.sampled_from(sizes), label="N"),)
+    else:
+        spatial = tuple(draw(st.sampled_from(SPATIAL)) for _ in range(rank - 2))
+        n = draw(st.integers(1, 6), label="N")
+        around = (max(n, 2), *spatial) if np.prod(spatial) == 1 else (n, *spatial)
+    return dtype, around, channels, draw(st.integers(0, 2**32 - 1), label="seed")
+
+
+@st.composite
+def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS) -> Case:
+    """Cases over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of channels."""
+    dtype, around, channels, seed = draw(frames(subject))
+    kind = draw(st.sampled_from((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
+    spread = 2.0 ** draw(st.integers(-10, 12), label="log2 spread")
+    kappa = 10.0 ** draw(st.integers(0, 6), label="log10 kappa")
+    relative = draw(st.integers(-12, 6), label="log2 eps/spread²")
+    eps = draw(st.sampled_from((*EPSILONS, spread**2 * 2.0**relative)), label="eps")
+    eps = subject.convention.eps or eps
+    rate = draw(rates(subject))
+    numbers = np.random.default_rng(seed)
+    count = int(np.prod(around))
+    beyond = draw(st.integers(0, 9), label="beyond the bound if 9") == 9
+    kappa = min(kappa, LARGEST_KAPPA[dtype] / (count + 8) * (8 if beyond else 1), LARGEST[dtype] / spread)
+    each = [kind] * channels if kind != "mixed" else list(numbers.choice(kinds, size=channels))
+    rows = np.stack([channel(numbers, k, count) for k in each])
+    offset = kappa * numbers.choice([-1.0, 1.0], size=(channels, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(channels, 1))
+    return assemble(numbers, subject, spread * (rows + np.round(offset)), around, dtype=dtype, eps=eps, rate=rate, note=kind)
+
+
+def channel(numbers: np.random.Generator, kind: str, count: int) -> Array:
+    """Return the values of one channel, of spread about 1 around 0 or above it."""
+    if kind == "integers":
+        return numbers.integers(-4, 5, size=count).astype(float)
+    if kind == "normal":
+        return numbers.standard_normal(count)
+    if kind == "two-level":
+        return numbers.integers(0, 2, size=count) * 1.0
+    if kind == "constant but one":
+        values = np.full(count, float(numbers.integers(-3, 4)))
+        values[numbers.integers(count)] += 1.0
+        return values
+    if kind == "one-signed":
+        return numbers.integers(0, 256, size=count) / 255
+    if kind == "outlier":
+        values = numbers.standard_normal(count)
+        values[numbers.integers(count)] *= 1000.0
+        return values
+    if kind == "lognormal":
+        return np.asarray(np.exp(numbers.standard_normal(count) * 1.5))
+    return np.full(count, numbers.standard_normal())
+
+
+def assemble(numbers: np.random.Generator, subject: Subject, rows: Array, around: tuple[int, ...], *, dtype: str,
+             eps: float, rate: float, note: str) -> Case:
+    """Complete (C, m) data to a case with generic parameters, statistics and upstream gradient."""
+    channels = rows.shape[0]
+    axis = subject.convention.channel_axis
+
+    def whole(values: Array) -> Array:
+        return np.moveaxis(values.reshape(channels, *around), 0, axis)
+
+    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 3.0, 1e-3, 200.0], size=channels)
+    gamma *= numbers.uniform(0.5, 1.5, size=channels)
+    if channels > 1:
+        gamma[numbers.random(channels) < 0.1] = 0.0
+    scale = np.sqrt(rows.var(axis=1, keepdims=True) + eps) if rows.shape[1] else np.ones((channels, 1))
+    x_hat = (rows - (rows.mean(axis=1, keepdims=True) if rows.shape[1] else 0.0)) / scale
+    along = numbers.standard_normal((3, channels, 1))
+    dy = (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat) * 10.0 ** numbers.integers(-3, 4)
+    middle = rows[:, 0] if rows.shape[1] else np.zeros(channels)
+    return Case(
+        x=whole(rows), dy=whole(dy), gamma=gamma, beta=numbers.standard_normal(channels) * 3, eps=eps, update_rate=rate,
+        running_mean=middle + scale[:, 0] * numbers.standard_normal(channels),
+        running_var=scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels), dtype=dtype, channel_axis=axis,
+        note=note)
+
+
+@st.composite
+def rates(draw: st.DrawFn, subject: Subject) -> float:
+    """Draw update_rate: the declared number, 1/k for a cumulative average, or one of many."""
+    declared = subject.convention.update_rate
+    if declared == CUMULATIVE:
+        return 1.0 / draw(st.integers(1, 6), label="k")
+    if declared is not None:
+        return float(declared)
+    return float(draw(st.sampled_from(RATES), label="update_rate"))
+
+
+@st.composite
+def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases with known short answers, at m <= 16."""
+    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    rank = draw(st.sampled_from(subject.ranks), label="rank")
+    count = draw(st.sampled_from(COUNTS), label="m")
+    _, spatial = draw(st.sampled_from(shapes_of(count, rank)), label="S")
+    rate = draw(rates(subject))
+    return known_case(seed=draw(st.integers(0, 2**32 - 1), label="seed"), count=count, spatial=spatial, dtype=dtype,
+                      channels=subject.channels or draw(st.integers(1, 5), label="C"),
+                      scale=draw(st.integers(-4, 4), label="log2 q"), update_rate=rate,
+                      channel_axis=subject.convention.channel_axis)
+
+
+@st.composite
+def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases whose x are small whole multiples of a power of two, so that a shift by such a multiple is exact."""
+    dtype, around, channels, seed = draw(frames(subject))
+    grid = 2.0 ** draw(st.integers(-6, 6), label="log2 grid")
+    eps = subject.convention.eps or grid**2 * draw(st.sampled_from((0.25, 1e-3, 2.0)), label="eps/grid²")
+    numbers = np.random.default_rng(seed)
+    rows = grid * numbers.integers(-4, 5, size=(channels, int(np.prod(around)))).astype(float)
+    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="whole numbers")
+
+
+@dataclass(frozen=True, eq=False)
+class LinearCase(Case):
+    """A case whose x = z is the exact product of ``hidden`` (N, K) and ``weight`` (C, K), both of small whole numbers."""
+
+    weight: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    hidden: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+@st.composite
+def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases behind a linear layer, z = W h computed without rounding; rank 2, or trailing axes of length 1."""
+    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    rank = draw(st.sampled_from(subject.ranks), label="rank")
+    channels = subject.channels or draw(st.integers(1, 4), label="C")
+    n, k = draw(st.sampled_from(SIZES[:10]), label="N"), draw(st.integers(1, 4), label="K")
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    weight = numbers.integers(-4, 5, size=(channels, k)).astype(float)
+    hidden = numbers.integers(-4, 5, size=(n, k)).astype(float)
+    eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
+    case = assemble(numbers, subject, weight @ hidden.T, (n, *(1,) * (rank - 2)), dtype=dtype, eps=eps,
+                    rate=draw(rates(subject)), note="z = W h")
+    return LinearCase(**{f: getattr(case, f) for f in Case.__dataclass_fields__}, weight=weight, hidden=hidden)
+
+
+@st.composite
+def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
+    """Cases with 0, 1 or 2 values a channel."""
+    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    rank = draw(st.sampled_from(subject.ranks), label="rank")
+    channels = subject.channels or draw(st.integers(1, 5), label="C")
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    around = (count, *(1,) * (rank - 2))
+    if count == 2 and rank > 2 and draw(st.booleans(), label="along S"):
+        around = (1, 2, *(1,) * (rank - 3))
+    if count == 0 and rank > 2:
+        around = (0, *(3,) * (rank - 2))
+    size = 2.0 ** draw(st.integers(-8, 8), label="log2 size")
+    eps = subject.convention.eps or draw(st.sampled_from((*EPSILONS, size**2)), label="eps")
+    rows = size * numbers.integers(-8, 9, size=(channels, count)).astype(float)
+    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note=f"m = {count}")
+
+
+@st.composite
+def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Unremarkable cases for contracts: any shape, whole numbers, m >= 2."""
+    dtype, around, channels, seed = draw(frames(subject, SIZES[:8]))
+    numbers = np.random.default_rng(seed)
+    rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
+    eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
+    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="unremarkable")
+
+
+STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
+    "hard": hard_cases,
+    "known": known_cases,
+    "dyadic": dyadic_cases,
+    "linear": linear_cases,
+    "unit": unit_cases,
+    "constant": lambda subject: hard_cases(subject, ("constant",)),
+    "two values": lambda subject: cases_of_count(subject, 2),
+    "one value": lambda subject: cases_of_count(subject, 1),
+    "empty": lambda subject: cases_of_count(subject, 0),
+}
+"""The strategies by the name that a property gives as its ``data``."""

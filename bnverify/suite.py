@@ -1,0 +1,35 @@
+"""The suite: all properties, loaded by walking ``properties/``, and the selection among them."""
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from fnmatch import fnmatchcase
+from functools import cache
+
+from bnverify.errors import UsageError
+from bnverify.property import Property, registered
+
+PACKAGE = "bnverify.properties"
+
+
+@cache
+def load() -> tuple[Property, ...]:
+    """Import every module of ``properties/`` and return the properties in the order of their files and lines."""
+    package = importlib.import_module(PACKAGE)
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+        importlib.import_module(f"{PACKAGE}.{module.name}")
+    return tuple(registered().values())
+
+
+def select(pattern: str | None) -> tuple[Property, ...]:
+    """Return the properties whose name matches an fnmatch pattern.
+
+    Raises:
+        UsageError: none does.
+    """
+    every = load()
+    chosen = tuple(p for p in every if pattern is None or fnmatchcase(p.name, pattern))
+    if not chosen:
+        raise UsageError(f"--select {pattern}: matches none of the {len(every)} properties; "
+                         f"'bnverify list properties' shows their names")
+    return chosen

@@ -1,0 +1,94 @@
+"""Contracts: nothing is changed that should not be, the same call gives the same, outputs have their form."""
+from bnverify import bounds
+from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
+from bnverify.property import conformance_property
+
+STATE = ("running_mean", "running_var")
+
+
+def modes(subject):
+    """Return the (training, gradients) pairs that the subject offers."""
+    found = [(True, False)]
+    if subject.lacks("gradients") is None:
+        found.append((True, True))
+    if subject.lacks("inference") is None:
+        found.append((False, False))
+        if subject.lacks("inference_gradients") is None:
+            found.append((False, True))
+    return found
+
+
+@conformance_property("inputs-unchanged", data="unit", source="a layer is a function of its inputs",
+                      claim="x, gamma, beta and dy keep every bit, with and without gradients",
+                      catches=["input-overwritten", "parameter-overwritten", "upstream-overwritten"])
+def inputs_unchanged(subject, case):
+    for training, gradients in modes(subject):
+        changed = [n for n in subject.run(case, training=training, gradients=gradients).changed if n not in STATE]
+        require(not changed, got=f"{', '.join(changed)} overwritten in {_mode(training)}", should_be="left as it was",
+                case=case)
+    current_record().note(0.0, case)
+
+
+@conformance_property("inference-keeps-state", data="unit", needs=["inference", "state"],
+                      claim="inference changes neither running_mean nor running_var",
+                      source="Ioffe and Szegedy 2015, algorithm 2", catches=["inference-updates-state"])
+def inference_keeps_state(subject, case):
+    for training, gradients in modes(subject):
+        if training:
+            continue
+        observed = subject.run(case, training=False, gradients=gradients)
+        for name in STATE:
+            if name in observed.changed:
+                fail(f"{name} changed in inference", "left as it was", case)
+            require_same(observed[name], getattr(case, name), what=f"{name} after inference", case=case)
+    current_record().note(0.0, case)
+
+
+@conformance_property("determinism", data="unit", source="no randomness is part of batch normalization",
+                      claim="the same call on the same input gives the same bits, whatever was called before",
+                      catches=["results-vary", "gradients-accumulate", "remembers-first-batch"])
+def determinism(subject, case):
+    for training, gradients in modes(subject):
+        first = subject.run(case, training=training, gradients=gradients)
+        _ = subject.run(case.changed(x=case.x[::-1] * 2 + 1), training=training, gradients=gradients)
+        again = subject.run(case, training=training, gradients=gradients)
+        for name in ("y", *STATE, "dx", "dgamma", "dbeta"):
+            if first[name] is not None:
+                require_same(again[name], first[name], what=f"{name} of the same call in {_mode(training)}", case=case)
+    current_record().note(0.0, case)
+
+
+@conformance_property("gradients-do-not-change-y", data="unit", needs=["gradients"],
+                      source="differentiation reads the forward pass", catches=["differs-under-gradients"],
+                      claim="y and the state are the same whether gradients are asked for or not, within their bounds")
+def gradients_do_not_change_y(subject, case):
+    for gradients in (False, True):
+        observed = subject.run(case, gradients=gradients)
+        require_expected(observed.y, bounds.training(case)["y"], what=f"y {'with' if gradients else 'without'} gradients",
+                         case=case)
+        if subject.lacks("state") is None:
+            for name in STATE:
+                require_expected(observed[name], bounds.running(case, subject.convention.correction)[name],
+                                 what=f"{name} {'with' if gradients else 'without'} gradients", case=case)
+
+
+@conformance_property("output-form", data="unit", source="the declared form: y and gradients as their inputs",
+                      claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of that dtype",
+                      catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape"])
+def output_form(subject, case):
+    for training, gradients in modes(subject):
+        observed = subject.run(case, training=training, gradients=gradients)
+        shapes = {"y": case.x.shape}
+        if gradients:
+            shapes |= {"dx": case.x.shape, "dgamma": case.gamma.shape, "dbeta": case.gamma.shape}
+        if subject.lacks("state") is None:
+            shapes |= dict.fromkeys(STATE, case.gamma.shape)
+        for name, shape in shapes.items():
+            value = require_form(observed[name], shape, what=f"{name} in {_mode(training)}", case=case)
+            require(str(value.dtype) == case.dtype, got=f"{name} of dtype {value.dtype} in {_mode(training)}",
+                    should_be=f"of dtype {case.dtype}", case=case)
+    current_record().note(0.0, case)
+
+
+def _mode(training):
+    return "training" if training else "inference"
