@@ -100,8 +100,8 @@ class Convention:
 
 
 PRESETS: Mapping[str, Convention] = {
-    "torch": Convention(name="torch", correction=1, one_value="raise", empty="raise", counts=True),
-    "torch-function": Convention(name="torch-function", correction=1, one_value="raise", empty="raise"),
+    "torch": Convention(name="torch", correction=1, one_value="raise", empty="empty", counts=True),
+    "torch-function": Convention(name="torch-function", correction=1, one_value="raise", empty="empty"),
     "textbook": Convention(name="textbook", correction=0, one_value="beta", empty="undefined"),
     "textbook-old": Convention(name="textbook-old", correction=0, one_value="beta", empty="undefined"),
     "course": Convention(name="course", correction=0, one_value="beta", empty="undefined", initial_var=0.0),

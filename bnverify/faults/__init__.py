@@ -1,0 +1,1 @@
+"""Seeded faults: program mutations and structural faults, by name. Which property must catch which stands at the property."""

@@ -1,0 +1,1 @@
+"""Reports: one writer each over the same outcomes."""

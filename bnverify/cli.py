@@ -1,0 +1,166 @@
+"""The command line: ``bnverify check | derive | generate | list``."""
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bnverify.errors import BnverifyError, CheckerError, UsageError
+from bnverify.version import VERSION
+
+CODES = """
+\b
+Exit codes: 0 conforms, 1 something failed or errored, 2 wrong usage or unknown
+target, 3 a required property is undecided or nothing passed, 4 bnverify itself
+failed, 130 interrupted.
+"""
+
+
+@click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="bnverify")
+def commands() -> None:
+    """Verify and analyse implementations of batch normalization."""
+
+
+@commands.command(epilog=CODES)
+@click.argument("target")
+@click.option("--convention", metavar="NAME", help="The preset to judge by; default: that of the target's form.")
+@click.option("--set", "settings", metavar="FIELD=VALUE", multiple=True, help="Override a field of the convention.")
+@click.option("--profile", metavar="NAME", default="quick", show_default=True, help="quick, ci or thorough.")
+@click.option("--select", metavar="PATTERN", help="Only the properties whose name matches, as in 'known-*'.")
+@click.option("--dtype", metavar="LIST", help="float32, float64 or both, comma-separated; default: all that are offered.")
+@click.option("--device", metavar="NAME", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of everything that is drawn.")
+@click.option("--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the JSON report here.")
+def check(target: str, convention: str | None, settings: tuple[str, ...], profile: str, select: str | None,
+          dtype: str | None, device: str, seed: int, json_path: Path | None) -> int:
+    """Check TARGET, package.module:name or path/to/file.py:name, and print the verdict."""
+    if json_path is not None:
+        require_writable(json_path)
+    from rich.console import Console
+
+    from bnverify.checking import check as run_check
+    from bnverify.report.json_report import write_json
+    from bnverify.report.progress import progress_line
+    from bnverify.report.text import print_report
+
+    sys.path.insert(0, str(Path.cwd()))
+    with progress_line(target) as progress:
+        report = run_check(target, convention=convention, profile=profile, select=select, device=device, seed=seed,
+                           dtype=None if dtype is None else [d.strip() for d in dtype.split(",")],
+                           settings=parse_settings(settings), progress=progress)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    print_report(report, console)
+    if json_path is not None:
+        write_json(report, json_path)
+    return report.exit_code
+
+
+@commands.command()
+@click.argument("name", required=False)
+@click.option("--format", "form", metavar="NAME", default="text", show_default=True, help="text, latex, markdown or python.")
+def derive(name: str | None, form: str) -> int:
+    """Print a derivation or the proof of a law, with its certificate; without NAME, what there is."""
+    from bnverify.report.derivation import FORMS, listing, render
+
+    if form not in FORMS:
+        raise UsageError(f"--format {form}: should be one of {', '.join(FORMS)}")
+    click.echo(listing() if name is None else render(name, form))
+    return 0
+
+
+@commands.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one.")
+def generate(only_check: bool) -> int:
+    """Write the generated code, or compare it with what the derivations give."""
+    from bnverify.codegen.write import stale, write
+
+    if only_check:
+        difference = stale()
+        if difference:
+            click.echo(difference)
+            click.echo("the generated code is stale: run 'bnverify generate' and commit what it writes", err=True)
+        return 1 if difference else 0
+    try:
+        written = write()
+    except OSError as problem:
+        raise UsageError(f"the generated code cannot be written: {problem}") from None
+    click.echo("\n".join(f"wrote {path.name}" for path in written) or "nothing to write: the generated code is up to date")
+    return 0
+
+
+@commands.command(name="list")
+@click.argument("what", metavar="properties|faults|adapters")
+def list_entries(what: str) -> int:
+    """List the properties, the seeded faults or the forms of target."""
+    from bnverify.report.listing import LISTINGS
+
+    if what not in LISTINGS:
+        raise UsageError(f"list {what}: should be one of {', '.join(LISTINGS)}")
+    click.echo("\n".join(LISTINGS[what]()))
+    return 0
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
+    """Return the fields that ``--set`` names.
+
+    Raises:
+        UsageError: one is not of the form field=value.
+    """
+    pairs = [text.partition("=") for text in settings]
+    for text, (field, sign, value) in zip(settings, pairs, strict=True):
+        if not (field and sign and value):
+            raise UsageError(f"--set {text}: should be FIELD=VALUE, as in --set eps=1e-3")
+    return {field: value for field, _, value in pairs}
+
+
+def require_writable(path: Path) -> None:
+    """Raise a UsageError unless a report can be written to ``path``; nothing that is there is touched."""
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, but should be a file to write the report to")
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder} to write the report to")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"{path}: may not be written; choose another place for the report")
+
+
+def main() -> None:
+    """Run the command line; every ending has its exit code, and none of them is a traceback of the user's mistake."""
+    sys.exit(run(lambda: commands.main(standalone_mode=False)))
+
+
+def run(command: Callable[[], Any]) -> int:
+    """Return the exit code of a command."""
+    try:
+        result = command()
+    except click.exceptions.NoArgsIsHelpError as problem:
+        click.echo(problem.format_message())
+        return 2
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as problem:
+        click.echo(f"bnverify: {' '.join(problem.format_message().split())}; see 'bnverify --help'", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("bnverify: interrupted", err=True)
+        return 130
+    except CheckerError as problem:
+        click.echo(f"bnverify: internal error: {problem}; please report it", err=True)
+        return 4
+    except BnverifyError as problem:
+        click.echo(f"bnverify: {problem}", err=True)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        click.echo("bnverify: internal error; please report the lines above", err=True)
+        return 4
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,34 @@
+"""All seeded faults by name, as subjects that a check can run on."""
+from __future__ import annotations
+
+from bnverify.adapters.implementation import subject_of_implementation
+from bnverify.errors import UsageError
+from bnverify.faults.mutant import Mutant
+from bnverify.faults.structural import FAULTS
+from bnverify.generated import mutants
+from bnverify.subject import Subject, probe
+
+
+def names() -> list[str]:
+    """Return the names of all seeded faults, mutations first."""
+    return [*mutants.MUTANTS, *FAULTS]
+
+
+def meaning(name: str) -> str:
+    """Return what is wrong with a fault, in words."""
+    if name in FAULTS:
+        return FAULTS[name][1]
+    document = mutants.MUTANTS[name][1].__doc__ or ""
+    return document.partition("\n")[0].removeprefix("The fault: ").removesuffix(".")
+
+
+def fault_subject(name: str) -> Subject:
+    """Return a fresh subject of this fault, probed as any target.
+
+    Raises:
+        UsageError: no fault has that name.
+    """
+    if name not in names():
+        raise UsageError(f"no fault is called {name}; 'bnverify list faults' shows their names")
+    implementation = FAULTS[name][0]() if name in FAULTS else Mutant(name)
+    return probe(subject_of_implementation(implementation, f"fault:{name}"))

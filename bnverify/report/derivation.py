@@ -1,0 +1,168 @@
+"""Derivations and proofs as text, LaTeX, Markdown or Python, with their certificates."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+
+from bnverify.codegen.arrays import print_function
+from bnverify.codegen.dialects import NUMPY
+from bnverify.codegen.functions import Function
+from bnverify.errors import UsageError
+from bnverify.symbolic.certify import Certificate, certify
+from bnverify.symbolic.program import Program, Statement
+from bnverify.symbolic.prove import Proof
+from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, names
+
+GREEK = {"batch_mean": r"\mu", "batch_var": r"\sigma^2", "inv_std": r"s^{-1}", "x_hat": r"\hat{x}", "eps": r"\varepsilon",
+         "gamma": r"\gamma", "beta": r"\beta", "running_mean": r"\mu_r", "running_var": r"\sigma_r^2",
+         "new_running_mean": r"\mu_r'", "new_running_var": r"\sigma_r'^2", "update_rate": "a", "correction": r"\kappa",
+         "step": "k"}
+"""The paper's letters for the names of code."""
+
+
+def listing() -> str:
+    """Return the names of all derivations and laws, with their titles."""
+    entries = laws()
+    return "\n".join(f"{n:24} {entries[n].statement if n in entries else derived(n).title}" for n in names())
+
+
+def render(name: str, form: str) -> str:
+    """Return a derivation with its certificate, or a law with its proof.
+
+    Raises:
+        UsageError: nothing has that name, or a law is asked for as Python.
+    """
+    if name in laws():
+        if form == "python":
+            raise UsageError(f"derive {name}: a law has no Python form; use text, markdown or latex")
+        return _PROOFS[form](laws()[name], laws()[name].proof())
+    entry = derived(name)
+    return _PROGRAMS[form](entry, certify(entry))
+
+
+# --------------------------------------------------------------------------------------------------- programs
+
+
+def _program_text(entry: Derivation, certificate: Certificate) -> str:
+    lines = [entry.title, f"source: {entry.source}", ""]
+    lines += [f"  {_declaration(entry.program, s)}" for s in entry.program.inputs]
+    lines += ["", *(f"  {s}" for s in entry.program.body), "", *_certificate_lines(certificate)]
+    return "\n".join(lines)
+
+
+def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
+    rows = [f"| `{s.name}` | {''.join(sorted(s.over)) or '–'} | `{s.expr}` | ${_latex(s.name)} = {_right_side(s)}$ |"
+            for s in entry.program.body]
+    inputs = ", ".join(f"`{_declaration(entry.program, s)}`" for s in entry.program.inputs)
+    lines = [f"# {entry.title}", "", f"Source: {entry.source}.", "", f"Inputs: {inputs}.", "",
+             "| name | summed over | expression | formula |", "|---|---|---|---|", *rows, "", "## Certificate", ""]
+    return "\n".join([*lines, *(f"- {line.strip()}" for line in _certificate_lines(certificate)[1:])])
+
+
+def _program_latex(entry: Derivation, certificate: Certificate) -> str:
+    rows = [rf"  {_latex(s.name)} &= {_right_side(s)} \\" for s in entry.program.body]
+    comments = [f"% {line}" for line in (entry.title, *_certificate_lines(certificate))]
+    return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
+
+
+def _program_python(entry: Derivation, certificate: Certificate) -> str:
+    program = entry.program
+    parameters = tuple(s.name for s in sorted(program.inputs, key=lambda s: (-len(program.axes[s]), s.name)))
+    if any(not program.axes[s] <= {"i", "c"} for s in program.axes):
+        raise UsageError(f"derive {entry.name}: only programs over one layer are printed as Python; use text or latex")
+    function = Function(entry.name, program, parameters, tuple(s.name for s in program.outputs), entry.title + ".",
+                        entry.source)
+    head = [f"# {line}" for line in _certificate_lines(certificate)]
+    return "\n".join([*head, *NUMPY.imports, "", "", *print_function(function, NUMPY)])
+
+
+def _certificate_lines(certificate: Certificate) -> list[str]:
+    conditions = certificate.side_conditions or ("none",)
+    return [f"certificate of {certificate.name}", *(f"  route: {route}" for route in certificate.routes),
+            *(f"  side condition: {condition}" for condition in conditions), f"  digest: {certificate.digest}"]
+
+
+def _declaration(program: Program, symbol: sp.Symbol) -> str:
+    letters = ", ".join(sorted(program.axes[symbol]))
+    return f"{symbol}[{letters}]" if letters else str(symbol)
+
+
+# ------------------------------------------------------------------------------------------------------ LaTeX
+
+
+class _Latex(LatexPrinter):
+    """SymPy's LaTeX printer with the paper's letters; an adjoint is written as a derivative of the loss."""
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        name = expr.name
+        if name in GREEK:
+            return GREEK[name]
+        if name.startswith("d") and len(name) > 1:
+            return rf"\frac{{\partial \ell}}{{\partial {GREEK.get(name[1:], name[1:])}}}"
+        return str(super()._print_Symbol(expr, style))
+
+
+def _latex(expr: sp.Expr) -> str:
+    return str(_Latex().doprint(expr))
+
+
+def _right_side(statement: Statement) -> str:
+    body = _latex(statement.expr)
+    if not statement.over:
+        return body
+    bracketed = rf"\left({body}\right)" if statement.expr.is_Add else body
+    return rf"\sum_{{{','.join(sorted(statement.over))}}} {bracketed}"
+
+
+# ----------------------------------------------------------------------------------------------------- proofs
+
+
+def _steps(proof: Proof) -> list[str]:
+    lines = [f"{s.left}  =  {s.right}" + (f"   [{', '.join(s.axioms)}]" if s.axioms else "") for s in proof.steps]
+    for equation in proof.claims:
+        lines += [f"left of '{equation.what}'  =  {equation.left}", f"right of '{equation.what}'  =  {equation.right}",
+                  f"left - right  =  {equation.residual}" + ("   [proved]" if equation.proved else "   [not proved]")]
+    return lines
+
+
+def _conditions(proof: Proof) -> list[str]:
+    return [f"domain: {', '.join(('m >= 1', 'eps >= 0', 'v + eps > 0', *proof.domain))}",
+            f"side conditions: {', '.join(proof.side_conditions) or 'none'}"]
+
+
+def _refused(proof: Proof) -> list[str]:
+    return [f"not proved: {e.what}   (left - right = {e.residual})" for e in proof.false_variants]
+
+
+def _proof_text(law: LawEntry, proof: Proof) -> str:
+    lines = [f"{law.name}: {law.statement}", f"source: {law.source}", f"verdict: {proof.verdict}, for every m",
+             *_conditions(proof), "", "steps", *(f"  {line}" for line in _steps(proof)), "", "false variants, refused",
+             *(f"  {line}" for line in _refused(proof))]
+    return "\n".join(lines)
+
+
+def _proof_markdown(law: LawEntry, proof: Proof) -> str:
+    lines = [f"# {law.name}", "", f"{law.statement}.", "", f"Source: {law.source}. Verdict: **{proof.verdict}**, for every m.",
+             "", *(f"- {line}" for line in _conditions(proof)), "", "## Steps", "", "```text", *_steps(proof), "```", "",
+             "## False variants, refused", "", *(f"- {line}" for line in _refused(proof))]
+    return "\n".join(lines)
+
+
+def _proof_latex(law: LawEntry, proof: Proof) -> str:
+    rows = [rf"  {_named(e.left)} &= {_named(e.right)} \\" for e in proof.claims]
+    comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", f"verdict: {proof.verdict}", *_conditions(proof),
+                                         *_steps(proof))]
+    return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
+
+
+def _named(text: str) -> str:
+    return rf"\texttt{{{text.replace('_', chr(92) + '_')}}}"
+
+
+_PROGRAMS: Mapping[str, Callable[[Derivation, Certificate], str]] = {
+    "text": _program_text, "latex": _program_latex, "markdown": _program_markdown, "python": _program_python}
+_PROOFS: Mapping[str, Callable[[LawEntry, Proof], str]] = {
+    "text": _proof_text, "latex": _proof_latex, "markdown": _proof_markdown}
+FORMS = tuple(_PROGRAMS)

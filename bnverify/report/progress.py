@@ -1,0 +1,27 @@
+"""The live progress line: on a terminal only, on standard error, gone when the table comes."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bnverify.property import Property
+
+
+@contextmanager
+def progress_line(target: str) -> Iterator[Callable[[int, int, Property], None] | None]:
+    """Give a function that moves the line on, or None where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as line:
+        task = line.add_task(target, total=None)
+
+        def move(number: int, total: int, prop: Property) -> None:
+            line.update(task, completed=number, total=total, description=f"{target}  {prop.name}")
+
+        yield move

@@ -1,0 +1,118 @@
+"""The report that a person reads: a line of verdict, a table, and for each failure the claim, the finding and the case."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bnverify.case import CHANNEL, DATA, Array, Case
+from bnverify.outcome import STATUSES, Outcome, Report
+
+STYLES = {"passed": "green", "failed": "bold red", "errored": "bold red", "undecided": "yellow", "waived": "cyan",
+          "unsupported": "dim"}
+FEW = 24
+"""How many numbers are shown in decimal before a case is abbreviated; the JSON report and the seed hold all."""
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the report."""
+    console.print(Text(_first_line(report), style="bold"), soft_wrap=True)
+    console.print(Text(_conventions(report), style="dim"), soft_wrap=True)
+    console.print(_table(report))
+    for outcome in report.outcomes:
+        if outcome.status in ("failed", "errored", "undecided"):
+            console.print()
+            for line in describe(outcome, report.target):
+                console.print(Text(line), soft_wrap=True)
+    console.print()
+    console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
+
+
+def describe(outcome: Outcome, target: str) -> Iterator[str]:
+    """Return the lines that say what is wrong with one property."""
+    heading = {"failed": "does not hold for", "errored": "could not be checked on", "undecided": "is undecided for"}
+    yield f"{outcome.property} {heading[outcome.status]} {target}" + (f", {outcome.variant}" if outcome.variant else "")
+    yield f"  claim   {outcome.claim}   ({outcome.source})"
+    if outcome.finding is None:
+        yield f"  because {outcome.message}"
+        return
+    yield f"  got     {outcome.finding.got}"
+    yield f"  but should be {outcome.finding.should_be}"
+    yield from case_lines(outcome.finding.case, outcome.finding.drawn)
+
+
+def case_lines(case: Case, drawn: tuple[tuple[str, str], ...] = ()) -> Iterator[str]:
+    """Return a case in exact form, first in words, then what a person or Python can read back."""
+    sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
+    extra = "".join(f", {name} = {value}" for name, value in drawn)
+    yield (f"  case    {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
+           f"{case.update_rate!r}{extra}   (smallest found)")
+    for name in (*DATA, *CHANNEL):
+        yield f"          {name} = {_numbers(getattr(case, name))}"
+
+
+def _numbers(array: Array) -> str:
+    if array.size <= FEW:
+        return repr(array.tolist())
+    head = ", ".join(repr(v) for v in array.ravel()[:8].tolist())
+    return f"[{head}, … {array.size} numbers, least {float(np.min(array))!r}, greatest {float(np.max(array))!r}]"
+
+
+def _first_line(report: Report) -> str:
+    verdict = {0: "conforms", 1: "does not conform", 3: "is undecided"}[report.exit_code]
+    line = f"{report.target} {verdict}"
+    if report.incomplete:
+        line += "   incomplete: " + "; ".join(report.incomplete)
+    return line
+
+
+def _conventions(report: Report) -> str:
+    shown = {k: v for k, v in report.convention.items() if k in ("eps", "update_rate", "correction", "one_value", "empty")}
+    named = ", ".join(f"{k} {'per call' if v is None else v}" for k, v in shown.items())
+    return f"{report.adapter}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("property", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("margin", justify="right", no_wrap=True)
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("power", justify="right", no_wrap=True)
+    table.add_column("note", overflow="fold")
+    for outcome in report.outcomes:
+        table.add_row(outcome.property, Text(outcome.status, style=STYLES[outcome.status]), _margin(outcome),
+                      str(outcome.cases or ""), _power(outcome), _note(outcome))
+    return table
+
+
+def _margin(outcome: Outcome) -> str:
+    """Return the worst error/bound; a check that compares bits has none."""
+    if outcome.worst_ratio is None or not outcome.judged:
+        return "" if outcome.status != "failed" else "–"
+    if outcome.worst_ratio == 0:
+        return "0"
+    return f"{outcome.worst_ratio:.2g}" if outcome.worst_ratio < 1000 else f"{outcome.worst_ratio:.0e}"
+
+
+def _power(outcome: Outcome) -> str:
+    return f"{outcome.power['shown']}/{outcome.power['named']}" if outcome.power and outcome.cases else ""
+
+
+def _note(outcome: Outcome) -> str:
+    if outcome.status == "unsupported":
+        return outcome.message
+    notes = []
+    if outcome.known:
+        notes.append(f"{outcome.exact} of {outcome.known} right in every bit")
+    if outcome.beyond:
+        notes.append(f"{outcome.beyond} of {outcome.beyond + outcome.judged} values beyond the bound's validity")
+    return ", ".join(notes)
+
+
+def _last_line(report: Report) -> str:
+    counts = ", ".join(f"{report.counts[s]} {s}" for s in STATUSES if report.counts[s])
+    return f"{counts} in {report.seconds:.1f} s; exit code {report.exit_code}"
