@@ -6,15 +6,12 @@ that the kind names, so kappa = sqrt(1 + mean²/var) is set by the offset sqrt(k
 """
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 import platform
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +21,7 @@ import numpy as np
 import torch
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt
 from algorithms import ALGORITHMS, Array, Step
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 
 from bnverify import bounds
 from bnverify.case import Case

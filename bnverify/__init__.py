@@ -2,6 +2,7 @@
 
 ``import bnverify`` imports names only: no NumPy, SymPy, Torch or Hypothesis before something is used.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
     from bnverify.implementation import Implementation as Implementation
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
-    from bnverify.version import VERSION as __version__
 
 _HOME = {
-    "BnverifyError": "errors", "Case": "case", "Convention": "convention", "Forward": "implementation",
-    "Implementation": "implementation", "Outcome": "outcome", "Report": "outcome", "check": "checking",
+    "BnverifyError": "errors",
+    "Case": "case",
+    "Convention": "convention",
+    "Forward": "implementation",
+    "Implementation": "implementation",
+    "Outcome": "outcome",
+    "Report": "outcome",
+    "check": "checking",
 }
 __all__ = ["BnverifyError", "Case", "Convention", "Forward", "Implementation", "Outcome", "Report", "check"]
 

@@ -13,12 +13,13 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
 
 The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -158,11 +159,20 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
     mean_dy = dy.mean(axis=1, keepdims=True)
     cx = _perturbation(x, case.rows(answers["centred"].hi), m, unit, input_rounding)
     cdy = _perturbation(dy, dy - mean_dy, m, unit, input_rounding)
-    shared = {"abs_c_x": cx.centred, "abs_eps": case.eps, "abs_gamma": abs(gamma), "abs_x": abs(x), "s": s, "m": m,
-              "input_rounding": input_rounding, "unit": unit}
+    shared: dict[str, Any] = {
+        "abs_c_x": cx.centred,
+        "abs_eps": case.eps,
+        "abs_gamma": abs(gamma),
+        "abs_x": abs(x),
+        "s": s,
+        "m": m,
+        "input_rounding": input_rounding,
+        "unit": unit,
+    }
     first_y, first_inv = printed.training_forward_error(abs_beta=abs(beta), **shared)
     first_dx, first_dgamma, first_dbeta = printed.training_gradient_error(
-        abs_c_dy=cdy.centred, abs_dy=abs(dy), abs_mean_dy=abs(mean_dy), **shared)
+        abs_c_dy=cdy.centred, abs_dy=abs(dy), abs_mean_dy=abs(mean_dy), **shared
+    )
 
     h = (m + 8) * unit * (1 + abs(x).mean(axis=1, keepdims=True) / s)
     judged = h <= VALID
@@ -191,17 +201,27 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
 def _inference(case: Case, answers: oracle.Answers) -> Expectations:
     m, unit, tiny = case.count, UNIT[case.dtype], float(np.finfo(case.dtype).tiny)
     x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-    gamma, beta, mean, var = (abs(v.astype(np.float64)[:, None])
-                              for v in (case.gamma, case.beta, case.running_mean, case.running_var))
+    gamma, beta, mean, var = (
+        abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta, case.running_mean, case.running_var)
+    )
     s = np.sqrt(var + case.eps)
-    own = {"abs_eps": case.eps, "abs_running_var": var, "s": s, "unit": unit}
+    own: dict[str, Any] = {"abs_eps": case.eps, "abs_running_var": var, "s": s, "unit": unit}
     one = {**own, "input_rounding": ELEMENTWISE * unit, "abs_gamma": gamma}
     (y,) = printed.inference_error(abs_beta=beta, abs_running_mean=mean, abs_x=abs(x), **one)
     (dx,) = printed.inference_dx_error(abs_dy=abs(dy), **one)
     mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
     dgamma, dbeta = printed.inference_parameter_error(
-        abs_c_dy=abs(dy - mean_dy), abs_c_x=abs(x - mean_x), abs_dy=abs(dy), abs_mean_dy=abs(mean_dy),
-        abs_mean_x=abs(mean_x), abs_running_mean=mean, abs_x=abs(x), m=m, input_rounding=(m + ELEMENTWISE) * unit, **own)
+        abs_c_dy=abs(dy - mean_dy),
+        abs_c_x=abs(x - mean_x),
+        abs_dy=abs(dy),
+        abs_mean_dy=abs(mean_dy),
+        abs_mean_x=abs(mean_x),
+        abs_running_mean=mean,
+        abs_x=abs(x),
+        m=m,
+        input_rounding=(m + ELEMENTWISE) * unit,
+        **own,
+    )
     sums = 1 / (1 - (m + 64) * unit)  # all else is of order u² times a small number: nothing here cancels
     found = {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}
     return {n: Expected(answers[n], _shaped(case, n, sums * v + tiny, np.ones_like(s, bool))) for n, v in found.items()}
@@ -216,16 +236,26 @@ def _running(case: Case, correction: int, answers: oracle.Answers) -> Expectatio
     mean, var = (abs(v.astype(np.float64)[:, None]) for v in (case.running_mean, case.running_var))
     freedom = float(m - correction)
     first_mean, first_var = printed.running_error(
-        abs_c_x=off.centred, abs_correction=float(correction), abs_mean_x=abs(mean_x), abs_running_mean=mean,
-        abs_running_var=var, abs_update_rate=case.update_rate, abs_x=abs(x), freedom=freedom, m=m,
-        input_rounding=input_rounding, unit=unit)
+        abs_c_x=off.centred,
+        abs_correction=float(correction),
+        abs_mean_x=abs(mean_x),
+        abs_running_mean=mean,
+        abs_running_var=var,
+        abs_update_rate=case.update_rate,
+        abs_x=abs(x),
+        freedom=freedom,
+        m=m,
+        input_rounding=input_rounding,
+        unit=unit,
+    )
     sigma = np.sqrt((off.centred**2).mean(axis=1, keepdims=True))
     spread = np.sqrt((off.by**2).mean(axis=1, keepdims=True))
     growth = np.maximum(1, 0.25 * sigma / np.maximum(spread, tiny))
 
     def majorant(k: Array | float) -> Array:
-        (value,) = printed.running_majorant(abs_c_x=off.centred + k * off.by, abs_running_var=0.0,
-                                            abs_update_rate=case.update_rate, freedom=freedom)
+        (value,) = printed.running_majorant(
+            abs_c_x=off.centred + k * off.by, abs_running_var=0 * var, abs_update_rate=case.update_rate, freedom=freedom
+        )
         return value
 
     beyond = (majorant(growth) - majorant(0.0)) / growth**2

@@ -1,4 +1,5 @@
 """A case: one concrete input of batch normalization, with everything that a call needs; can be pasted and saved."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -87,8 +88,14 @@ class Case:
 
     def to_data(self) -> dict[str, Any]:
         """Return the case as data for JSON, every number as an exact hexadecimal text."""
-        found: dict[str, Any] = {"dtype": self.dtype, "shape": list(self.x.shape), "channel_axis": self.channel_axis,
-                                 "eps": self.eps.hex(), "update_rate": self.update_rate.hex(), "note": self.note}
+        found: dict[str, Any] = {
+            "dtype": self.dtype,
+            "shape": list(self.x.shape),
+            "channel_axis": self.channel_axis,
+            "eps": self.eps.hex(),
+            "update_rate": self.update_rate.hex(),
+            "note": self.note,
+        }
         return found | {n: [float(v).hex() for v in getattr(self, n).ravel()] for n in (*DATA, *CHANNEL)}
 
     @staticmethod
@@ -102,7 +109,13 @@ class Case:
             arrays = {n: np.array([float.fromhex(v) for v in data[n]]) for n in (*DATA, *CHANNEL)}
             shape = tuple(int(k) for k in data["shape"])
             arrays |= {n: arrays[n].reshape(shape) for n in DATA}
-            return Case(**arrays, eps=float.fromhex(data["eps"]), update_rate=float.fromhex(data["update_rate"]),
-                        dtype=data["dtype"], channel_axis=int(data["channel_axis"]), note=str(data.get("note", "")))
+            return Case(
+                **arrays,
+                eps=float.fromhex(data["eps"]),
+                update_rate=float.fromhex(data["update_rate"]),
+                dtype=data["dtype"],
+                channel_axis=int(data["channel_axis"]),
+                note=str(data.get("note", "")),
+            )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise UsageError(f"this is no saved case: {problem!r}") from None

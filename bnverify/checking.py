@@ -1,4 +1,5 @@
 """``bnverify.check``: a target, its convention and a profile, to a report."""
+
 from __future__ import annotations
 
 import platform
@@ -24,9 +25,18 @@ Progress = Callable[[int, int, Property], None]
 OFFERED = ("inference", "gradients", "inference_gradients", "state", *DTYPES)
 
 
-def check(target: Any, *, convention: Convention | str | None = None, profile: str = "quick",
-          select: str | None = None, dtype: Sequence[str] | None = None, device: str = "cpu", seed: int = 0,
-          settings: Mapping[str, str] | None = None, progress: Progress | None = None) -> Report:
+def check(
+    target: Any,
+    *,
+    convention: Convention | str | None = None,
+    profile: str = "quick",
+    select: str | None = None,
+    dtype: Sequence[str] | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    settings: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
     """Check an implementation of batch normalization and return the report.
 
     target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
@@ -58,9 +68,17 @@ def check(target: Any, *, convention: Convention | str | None = None, profile: s
             progress(number, len(properties), prop)
         outcomes.append(run_property(prop, subject, PROFILES[profile], seed))
     return Report(
-        target=subject.target, adapter=subject.form, convention=subject.convention.as_dict(), profile=profile, seed=seed,
-        version=VERSION, outcomes=tuple(outcomes), seconds=time.perf_counter() - started,
-        incomplete=tuple(f"{n}: {subject.missing[n]}" for n in OFFERED if n in subject.missing), environment=_environment())
+        target=subject.target,
+        adapter=subject.form,
+        convention=subject.convention.as_dict(),
+        profile=profile,
+        seed=seed,
+        version=VERSION,
+        outcomes=tuple(outcomes),
+        seconds=time.perf_counter() - started,
+        incomplete=tuple(f"{n}: {subject.missing[n]}" for n in OFFERED if n in subject.missing),
+        environment=_environment(),
+    )
 
 
 def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, str], device: str) -> Subject:
@@ -74,7 +92,7 @@ def _make(target: Any, convention: Convention | None, device: str) -> Subject:
     if isinstance(target, str):
         return subject_of(target, convention, device)
     if isinstance(target, type) or is_function(target):
-        raise UsageError(f"{target!r}: pass a class or function as a text, \"module:name\"")
+        raise UsageError(f'{target!r}: pass a class or function as a text, "module:name"')
     return subject_of_implementation(target, type(target).__name__, convention, device)
 
 
@@ -86,7 +104,8 @@ def _restricted(subject: Subject, dtype: Sequence[str] | None) -> Subject:
             raise UsageError(f"--dtype {name}: should be one of {', '.join(DTYPES)}")
     return subject.with_capabilities(
         dtypes=tuple(d for d in subject.dtypes if d in dtype),
-        variants=tuple(v.with_capabilities(dtypes=tuple(dtype)) for v in subject.variants))
+        variants=tuple(v.with_capabilities(dtypes=tuple(dtype)) for v in subject.variants),
+    )
 
 
 def _fix_threads() -> None:

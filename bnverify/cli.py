@@ -1,4 +1,5 @@
 """The command line: ``bnverify check | derive | generate | list``."""
+
 from __future__ import annotations
 
 import os
@@ -33,12 +34,25 @@ def commands() -> None:
 @click.option("--set", "settings", metavar="FIELD=VALUE", multiple=True, help="Override a field of the convention.")
 @click.option("--profile", metavar="NAME", default="quick", show_default=True, help="quick, ci or thorough.")
 @click.option("--select", metavar="PATTERN", help="Only the properties whose name matches, as in 'known-*'.")
-@click.option("--dtype", metavar="LIST", help="float32, float64 or both, comma-separated; default: all that are offered.")
+@click.option(
+    "--dtype", metavar="LIST", help="float32, float64 or both, comma-separated; default: all that are offered."
+)
 @click.option("--device", metavar="NAME", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of everything that is drawn.")
-@click.option("--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the JSON report here.")
-def check(target: str, convention: str | None, settings: tuple[str, ...], profile: str, select: str | None,
-          dtype: str | None, device: str, seed: int, json_path: Path | None) -> int:
+@click.option(
+    "--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the JSON report here."
+)
+def check(
+    target: str,
+    convention: str | None,
+    settings: tuple[str, ...],
+    profile: str,
+    select: str | None,
+    dtype: str | None,
+    device: str,
+    seed: int,
+    json_path: Path | None,
+) -> int:
     """Check TARGET, package.module:name or path/to/file.py:name, and print the verdict."""
     if json_path is not None:
         require_writable(json_path)
@@ -51,9 +65,17 @@ def check(target: str, convention: str | None, settings: tuple[str, ...], profil
 
     sys.path.insert(0, str(Path.cwd()))
     with progress_line(target) as progress:
-        report = run_check(target, convention=convention, profile=profile, select=select, device=device, seed=seed,
-                           dtype=None if dtype is None else [d.strip() for d in dtype.split(",")],
-                           settings=parse_settings(settings), progress=progress)
+        report = run_check(
+            target,
+            convention=convention,
+            profile=profile,
+            select=select,
+            device=device,
+            seed=seed,
+            dtype=None if dtype is None else [d.strip() for d in dtype.split(",")],
+            settings=parse_settings(settings),
+            progress=progress,
+        )
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     print_report(report, console)
     if json_path is not None:
@@ -63,7 +85,9 @@ def check(target: str, convention: str | None, settings: tuple[str, ...], profil
 
 @commands.command()
 @click.argument("name", required=False)
-@click.option("--format", "form", metavar="NAME", default="text", show_default=True, help="text, latex, markdown or python.")
+@click.option(
+    "--format", "form", metavar="NAME", default="text", show_default=True, help="text, latex, markdown or python."
+)
 def derive(name: str | None, form: str) -> int:
     """Print a derivation or the proof of a law, with its certificate; without NAME, what there is."""
     from bnverify.report.derivation import FORMS, listing, render
@@ -75,7 +99,9 @@ def derive(name: str | None, form: str) -> int:
 
 
 @commands.command()
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one."
+)
 def generate(only_check: bool) -> int:
     """Write the generated code, or compare it with what the derivations give."""
     from bnverify.codegen.write import stale, write
@@ -90,7 +116,9 @@ def generate(only_check: bool) -> int:
         written = write()
     except OSError as problem:
         raise UsageError(f"the generated code cannot be written: {problem}") from None
-    click.echo("\n".join(f"wrote {path.name}" for path in written) or "nothing to write: the generated code is up to date")
+    click.echo(
+        "\n".join(f"wrote {path.name}" for path in written) or "nothing to write: the generated code is up to date"
+    )
     return 0
 
 
@@ -157,7 +185,7 @@ def run(command: Callable[[], Any]) -> int:
         click.echo(f"bnverify: {problem}", err=True)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
         traceback.print_exc()

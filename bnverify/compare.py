@@ -2,6 +2,7 @@
 
 Order: presence, dtype, shape, pattern of NaN and infinity, values. A verdict reads ``not (error <= bound)``: NaN fails.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -127,8 +128,9 @@ def require_same(got: Array | None, other: Array | None, *, what: str, case: Cas
     """Raise a disagreement unless two results are equal in every bit."""
     left, right = (require_form(v, None, what=what, case=case) for v in (got, other))
     if left.tobytes() != right.tobytes() or left.shape != right.shape or left.dtype != right.dtype:
-        different = np.argwhere(~((left == right) | ((left != left) & (right != right)))) if left.shape == right.shape else []
-        place = tuple(map(int, different[0])) if len(different) else ()
+        comparable = left.shape == right.shape
+        unequal = np.argwhere((left != right) & ~(np.isnan(left) & np.isnan(right))) if comparable else np.zeros((0, 0))
+        place = tuple(map(int, unequal[0])) if len(unequal) else ()
         where = f" at {list(place)}: {left[place]!r} and {right[place]!r}" if place else ""
         fail(f"{what} differs{where}", "equal in every bit", case)
 
@@ -142,7 +144,9 @@ def require_form(got: Array | None, shape: tuple[int, ...] | None, *, what: str,
     return got
 
 
-def _judge(got: Array, error: Array, bound: Bound, record: Record, case: Case, *, what: str, right: Exact | None) -> None:
+def _judge(
+    got: Array, error: Array, bound: Bound, record: Record, case: Case, *, what: str, right: Exact | None
+) -> None:
     judged = np.broadcast_to(bound.judged, error.shape)
     limit = bound.value * record.slack
     finite = np.isfinite(got.astype(np.float64))
@@ -162,10 +166,18 @@ def _judge(got: Array, error: Array, bound: Bound, record: Record, case: Case, *
         fail(f"{where} = {float(got[place])!r}", f"finite{value}", case)
     excess = float(ratio[place])
     if right is None:
-        fail(f"|{where}| = {error[place]:.3g}", f"at most {limit[place]:.2g}   ({_times(excess)} the bound)", case, excess)
-    fail(f"{where} = {float(got[place])!r}",
-         f"{float(right.hi[place])!r} within {limit[place]:.2g}   (off by {error[place]:.3g}, {_times(excess)} the bound)",
-         case, excess)
+        fail(
+            f"|{where}| = {error[place]:.3g}",
+            f"at most {limit[place]:.2g}   ({_times(excess)} the bound)",
+            case,
+            excess,
+        )
+    fail(
+        f"{where} = {float(got[place])!r}",
+        f"{float(right.hi[place])!r} within {limit[place]:.2g}   (off by {error[place]:.3g}, {_times(excess)} the bound)",
+        case,
+        excess,
+    )
 
 
 def _times(excess: float) -> str:

@@ -1,4 +1,5 @@
 """Conventions: what frameworks legitimately differ in, declared as data and never inferred by a check."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -23,8 +24,12 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 """The values that a field may have, for the fields that are not numbers."""
 
 NOT_YET_JUDGED: Mapping[str, tuple[Any, ...]] = {
-    "eps_rule": ("outside", "max"), "eps_dtype": ("float32",), "correction_y": (1,), "gamma_rule": ("abs", "fixed"),
-    "debias": (True,), "state_moves_in": ("backward",),
+    "eps_rule": ("outside", "max"),
+    "eps_dtype": ("float32",),
+    "correction_y": (1,),
+    "gamma_rule": ("abs", "fixed"),
+    "debias": (True,),
+    "state_moves_in": ("backward",),
 }
 """Legitimate values for which the oracle has no program yet: refused, never approximated."""
 

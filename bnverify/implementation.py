@@ -1,8 +1,9 @@
 """What an implementation of batch normalization offers, and the object that a kernel author writes to have one checked."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from bnverify.convention import PRESETS, Convention
 
@@ -26,14 +27,24 @@ class Implementation:
     Optional: ``backward(saved, dy) -> (dx, dgamma, dbeta)``. Leave it out where there is none.
     """
 
-    convention: ClassVar[Convention] | Convention = PRESETS["generated"]
-    dtypes: ClassVar[Sequence[str]] | Sequence[str] = ("float32", "float64")
-    ranks: ClassVar[Sequence[int]] | Sequence[int] = (2, 3, 4, 5)
-    device: ClassVar[str] | str = "cpu"
-    arrays: ClassVar[str] | str = "numpy"
+    convention: Convention = PRESETS["generated"]
+    dtypes: Sequence[str] = ("float32", "float64")
+    ranks: Sequence[int] = (2, 3, 4, 5)
+    device: str = "cpu"
+    arrays: str = "numpy"
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and the statistics after this call: updated in training, as they were in inference."""
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ eps := q² (r² - V), so that s = q r. With short dyadic gamma, beta and dy ever
 usual algorithms give in every bit. All channels share eps, so their t are the same numbers in another order or sign.
 The fixed point s = 1 is excluded, for there 1/s² looks like 1/s.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def shapes_of(count: int, rank: int) -> list[tuple[int, tuple[int, ...]]]:
     """Return every (N, S) of this rank with ``count`` values a channel, the largest N first."""
     if rank == 2:
         return [(count, ())]
-    found = []
+    found: list[tuple[int, tuple[int, ...]]] = []
     for n in range(count, 0, -1):
         if count % n == 0:
             rest = count // n
@@ -30,8 +31,17 @@ def shapes_of(count: int, rank: int) -> list[tuple[int, tuple[int, ...]]]:
     return found
 
 
-def known_case(*, seed: int, count: int, channels: int, spatial: Sequence[int], dtype: str, scale: int,
-               update_rate: float, channel_axis: int = 1) -> Case:
+def known_case(
+    *,
+    seed: int,
+    count: int,
+    channels: int,
+    spatial: Sequence[int],
+    dtype: str,
+    scale: int,
+    update_rate: float,
+    channel_axis: int = 1,
+) -> Case:
     """Return a case with known short answers; ``scale`` is the exponent of q.
 
     spatial: S, whose product divides ``count``.
@@ -64,6 +74,16 @@ def known_case(*, seed: int, count: int, channels: int, spatial: Sequence[int], 
 
     vectors = numbers.integers(-6, 7, size=(3, channels)) / 2
     gamma = np.where(vectors[0] == 0, -1.5, vectors[0])
-    return Case(x=whole(q * (offsets + rows)), dy=whole(dy.astype(float)), gamma=gamma, beta=vectors[1],
-                running_mean=q * np.round(4 * vectors[2]), running_var=np.full(channels, q * q * total / count),
-                eps=eps, update_rate=update_rate, dtype=dtype, channel_axis=channel_axis, note="known short answers")
+    return Case(
+        x=whole(q * (offsets + rows)),
+        dy=whole(dy.astype(float)),
+        gamma=gamma,
+        beta=vectors[1],
+        running_mean=q * np.round(4 * vectors[2]),
+        running_var=np.full(channels, q * q * total / count),
+        eps=eps,
+        update_rate=update_rate,
+        dtype=dtype,
+        channel_axis=channel_axis,
+        note="known short answers",
+    )

@@ -1,4 +1,5 @@
 """Where the channel axis is, and which axes are reduced; the same for NumPy arrays and Torch tensors."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

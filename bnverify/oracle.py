@@ -3,6 +3,7 @@
 An answer is a pair of float64 arrays (hi, lo) whose sum is the midpoint to about 2^-104 relatively, and an upper bound
 of the radius. Nothing here is compared with anything; see bounds.py for how precise an answer has to be.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ class Exact:
         up, down = np.nextafter(near, np.inf, dtype=dtype), np.nextafter(near, -np.inf, dtype=dtype)
         candidates = np.stack([near, up, down])
         gaps = abs((candidates.astype(np.float64) - self.hi) - self.lo)
-        return np.take_along_axis(candidates, gaps.argmin(axis=0)[None], axis=0)[0]
+        nearest: Array = np.take_along_axis(candidates, gaps.argmin(axis=0)[None], axis=0)[0]
+        return nearest
 
     def error(self, got: Array) -> Array:
         """Return |got - truth| elementwise; NaN and infinity stay what they are."""
@@ -43,6 +45,8 @@ class Exact:
 
 
 Answers = Mapping[str, Exact]
+Row = tuple[list[arb] | arb, ...]
+"""The balls of one channel: data as lists, the rest as single balls."""
 
 
 def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
@@ -52,15 +56,23 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
     """
     names = ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta") if gradients else ("y", "batch_mean", "inv_std")
     with _precision(precision):
-        eps, rows = arb(case.eps), []
-        for x, gamma, beta, dy in zip(case.rows(case.x).tolist(), case.gamma.tolist(), case.beta.tolist(),
-                                      case.rows(case.dy).tolist(), strict=True):
+        eps = arb(case.eps)
+        rows: list[Row] = []
+        for x, gamma, beta, dy in zip(
+            case.rows(case.x).tolist(),
+            case.gamma.tolist(),
+            case.beta.tolist(),
+            case.rows(case.dy).tolist(),
+            strict=True,
+        ):
             values = list(map(arb, x))
+            found: Row
             if gradients:
                 found = printed.training_gradients(values, arb(gamma), arb(beta), eps, list(map(arb, dy)))
             else:
                 found = printed.training(values, arb(gamma), arb(beta), eps)
-            rows.append((*found, [value - found[1] for value in values]))
+            mean = found[1]
+            rows.append((*found, [value - mean for value in values]))
         return _collect(case, (*names, "centred"), rows)
 
 
@@ -68,14 +80,18 @@ def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Ans
     """Return y and, where asked, dx, dgamma, dbeta of inference by the stored statistics."""
     names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
     with _precision(precision):
-        eps, rows = arb(case.eps), []
+        eps = arb(case.eps)
+        rows: list[Row] = []
         for k, x in enumerate(case.rows(case.x).tolist()):
-            stored = [arb(float(v[k])) for v in (case.gamma, case.beta, case.running_mean, case.running_var)]
+            gamma, beta, mean, var = (
+                arb(float(v[k])) for v in (case.gamma, case.beta, case.running_mean, case.running_var)
+            )
+            values = list(map(arb, x))
             if gradients:
                 dy = list(map(arb, case.rows(case.dy)[k].tolist()))
-                rows.append(printed.inference_gradients(list(map(arb, x)), *stored, eps, dy))
+                rows.append(printed.inference_gradients(values, gamma, beta, mean, var, eps, dy))
             else:
-                rows.append((printed.inference(list(map(arb, x)), *stored, eps),))
+                rows.append((printed.inference(values, gamma, beta, mean, var, eps),))
         return _collect(case, names, rows)
 
 
@@ -83,8 +99,12 @@ def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answe
     """Return running_mean and running_var after one training step; the batch needs m > correction."""
     with _precision(precision):
         rate, freedom = arb(case.update_rate), arb(correction)
-        rows = [printed.running(list(map(arb, x)), arb(mean), arb(var), rate, freedom) for x, mean, var in
-                zip(case.rows(case.x).tolist(), case.running_mean.tolist(), case.running_var.tolist(), strict=True)]
+        rows: list[Row] = [
+            printed.running(list(map(arb, x)), arb(mean), arb(var), rate, freedom)
+            for x, mean, var in zip(
+                case.rows(case.x).tolist(), case.running_mean.tolist(), case.running_var.tolist(), strict=True
+            )
+        ]
         return _collect(case, ("running_mean", "running_var"), rows)
 
 
@@ -101,7 +121,7 @@ class _precision:
         ctx.prec = self.before
 
 
-def _collect(case: Case, names: tuple[str, ...], rows: list[tuple[list[arb] | arb, ...]]) -> dict[str, Exact]:
+def _collect(case: Case, names: tuple[str, ...], rows: list[Row]) -> dict[str, Exact]:
     """Turn one tuple of balls a channel into arrays, lists becoming data in the shape of x."""
     answers = {}
     for name, columns in zip(names, zip(*rows, strict=True), strict=True):

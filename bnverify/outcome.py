@@ -1,4 +1,5 @@
 """Outcomes: what became of each property, and the report that they make together."""
+
 from __future__ import annotations
 
 import math
@@ -47,9 +48,16 @@ class Outcome:
         """Return the outcome as an entry of the JSON report."""
         ratio = self.worst_ratio
         return {
-            "property": self.property, "status": self.status, "required": self.required, "cases": self.cases,
-            "worst_ratio": ratio if ratio is None or math.isfinite(ratio) else None, "worst_at": self.worst_at,
-            "power": self.power, "message": self.message, "counterexample": None, "diagnosis": [],
+            "property": self.property,
+            "status": self.status,
+            "required": self.required,
+            "cases": self.cases,
+            "worst_ratio": ratio if ratio is None or math.isfinite(ratio) else None,
+            "worst_at": self.worst_at,
+            "power": self.power,
+            "message": self.message,
+            "counterexample": None,
+            "diagnosis": [],
             "seconds": round(self.seconds, 3),
         }
 
@@ -100,9 +108,17 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """Return the report as plain data, in the form of its schema."""
         return {
-            "schema": SCHEMA, "version": self.version, "target": self.target, "adapter": self.adapter,
-            "convention": dict(self.convention), "profile": self.profile, "seed": self.seed,
-            "seconds": round(self.seconds, 3), "conforms": self.conforms, "exit_code": self.exit_code,
-            "incomplete": list(self.incomplete), "environment": dict(self.environment or {}),
+            "schema": SCHEMA,
+            "version": self.version,
+            "target": self.target,
+            "adapter": self.adapter,
+            "convention": dict(self.convention),
+            "profile": self.profile,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 3),
+            "conforms": self.conforms,
+            "exit_code": self.exit_code,
+            "incomplete": list(self.incomplete),
+            "environment": dict(self.environment or {}),
             "outcomes": [o.as_data() for o in self.outcomes],
         }

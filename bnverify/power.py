@@ -4,6 +4,7 @@ A mutation is *shown* by a case when the property's check, run on the mutated pr
 fails although every bound is multiplied by four. A property that has not shown all the mutations that it names is
 undecided, not passed.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ SLACK = 4.0
 class Power:
     """The program mutations that a property names, and which of them the cases so far have shown."""
 
-    property: Property
+    of: Property
     convention: Convention
     without: tuple[str, ...] = ()
     """Mutations that the target or the convention makes meaningless."""
@@ -35,7 +36,7 @@ class Power:
     @property
     def named(self) -> tuple[str, ...]:
         """The mutations that count."""
-        return tuple(n for n in self.property.catches if n in MUTANTS and n not in self.without)
+        return tuple(n for n in self.of.catches if n in MUTANTS and n not in self.without)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ class Power:
         for name in self.missing:
             with recording(Record(slack=SLACK)):
                 try:
-                    self.property.check(mutant(name, self.convention), case, **drawn)
+                    self.of.check(mutant(name, self.convention), case, **drawn)
                 except Disagreement:
                     self.shown.append(name)
                 except Raised:

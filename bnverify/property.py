@@ -1,4 +1,5 @@
 """Properties: what must hold of an implementation, each with its claim, its source and the faults that it must catch."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +40,23 @@ class Property:
 _properties: dict[str, Property] = {}
 
 
-def conformance_property(name: str, *, claim: str, source: str, catches: Sequence[str], needs: Sequence[str] = (),
-                         data: str = "hard", draws: Mapping[str, Callable[[Any], Any]] | None = None,
-                         weight: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def conformance_property(
+    name: str,
+    *,
+    claim: str,
+    source: str,
+    catches: Sequence[str],
+    needs: Sequence[str] = (),
+    data: str = "hard",
+    draws: Mapping[str, Callable[[Any], Any]] | None = None,
+    weight: float = 1.0,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
     Raises:
         ValueError: the name is taken, an unknown capability is needed, or no fault is named that it must catch.
     """
+
     def register(check: Callable[..., None]) -> Callable[..., None]:
         if name in _properties:
             raise ValueError(f"the property {name} is registered twice")
@@ -54,9 +64,14 @@ def conformance_property(name: str, *, claim: str, source: str, catches: Sequenc
             raise ValueError(f"the property {name} names no fault that it must catch")
         unknown = set(needs) - set(CAPABILITIES)
         if unknown:
-            raise ValueError(f"the property {name} needs {unknown.pop()}, but capabilities are {', '.join(CAPABILITIES)}")
-        _properties[name] = Property(name, claim, source, tuple(needs), tuple(catches), check, data, draws or {}, weight)
+            raise ValueError(
+                f"the property {name} needs {unknown.pop()}, but capabilities are {', '.join(CAPABILITIES)}"
+            )
+        _properties[name] = Property(
+            name, claim, source, tuple(needs), tuple(catches), check, data, draws or {}, weight
+        )
         return check
+
     return register
 
 

@@ -1,4 +1,5 @@
 """The runner: one property on one subject, cases drawn and shrunk by Hypothesis, to one outcome."""
+
 from __future__ import annotations
 
 import time
@@ -61,8 +62,11 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
     subjects = (subject, *(subject.variants if uses_gradients else ()))
     found = blank
     for number, one in enumerate(subjects):
-        share = replace(profile, cases=max(1, round(profile.cases * prop.weight / len(subjects))),
-                        seconds=profile.seconds * prop.weight / len(subjects))
+        share = replace(
+            profile,
+            cases=max(1, round(profile.cases * prop.weight / len(subjects))),
+            seconds=profile.seconds * prop.weight / len(subjects),
+        )
         outcome = _Run(prop, one, share, seed, shrink).outcome(replace(blank, variant=one.target if number else ""))
         found = outcome if number == 0 else _worse(found, outcome)
     return replace(found, seconds=time.perf_counter() - started)
@@ -94,18 +98,36 @@ class _Run:
         power = Power(self.prop, self.subject.convention, without)
         self._draw(power)
         record = self.record
-        common = replace(blank, cases=self.cases, power=power.as_data(), judged=record.judged, beyond=record.beyond,
-                         exact=record.exact, known=record.known, worst_at=place_of(record.worst_case, self._device()))
+        common = replace(
+            blank,
+            cases=self.cases,
+            power=power.as_data(),
+            judged=record.judged,
+            beyond=record.beyond,
+            exact=record.exact,
+            known=record.known,
+            worst_at=place_of(record.worst_case, self._device()),
+        )
         if self.failure is not None:
             finding = self.failure[1]
             if isinstance(finding, str):
                 return replace(common, status="errored", message=finding)
-            return replace(common, status="failed", message=str(finding), finding=finding,
-                           worst_ratio=finding.excess, worst_at=place_of(finding.case, self._device()))
+            return replace(
+                common,
+                status="failed",
+                message=str(finding),
+                finding=finding,
+                worst_ratio=finding.excess,
+                worst_at=place_of(finding.case, self._device()),
+            )
         if power.missing:
             missing = ", ".join(power.missing)
-            return replace(common, status="undecided", worst_ratio=record.worst_ratio,
-                           message=f"the {self.cases} cases that ran could not have shown {missing}")
+            return replace(
+                common,
+                status="undecided",
+                worst_ratio=record.worst_ratio,
+                message=f"the {self.cases} cases that ran could not have shown {missing}",
+            )
         if record.worst_case is None and not record.judged and self.prop.data not in ("one value", "empty"):
             return replace(common, status="undecided", message="no case was compared with anything")
         return replace(common, status="passed", worst_ratio=record.worst_ratio)
@@ -127,15 +149,24 @@ class _Run:
             self._check(case, drawn)
             if not self.failing:
                 power.count(case, drawn)
-                hypothesis.target(min(self.record.ratio_of_case, 1e9), label="error / bound")
+                _ = hypothesis.target(min(self.record.ratio_of_case, 1e9), label="error / bound")
 
         strategies = {name: make(self.subject) for name, make in self.prop.draws.items()}
         phases = [Phase.generate, Phase.target] + ([Phase.shrink] if self.shrink else [])
         settings = hypothesis.settings(
-            max_examples=self.profile.cases, database=None, deadline=None, phases=phases, report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck), print_blob=False)
-        test = settings(hypothesis.seed(self.seed)(
-            hypothesis.given(case=STRATEGIES[self.prop.data](self.subject), **strategies)(one_case)))
+            max_examples=self.profile.cases,
+            database=None,
+            deadline=None,
+            phases=phases,
+            report_multiple_bugs=False,
+            suppress_health_check=[check for check in HealthCheck],
+            print_blob=False,
+        )
+        test = settings(
+            hypothesis.seed(self.seed)(
+                hypothesis.given(case=STRATEGIES[self.prop.data](self.subject), **strategies)(one_case)
+            )
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

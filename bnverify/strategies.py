@@ -3,6 +3,7 @@
 Nothing is filtered out: constant channels, m = 2, gamma of every sign and size, eps far above and below the variance are
 drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, N(0, 1) alone) never are the rule.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -61,8 +62,12 @@ def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS
     kappa = min(kappa, LARGEST_KAPPA[dtype] / (count + 8) * (8 if beyond else 1), LARGEST[dtype] / spread)
     each = [kind] * channels if kind != "mixed" else list(numbers.choice(kinds, size=channels))
     rows = np.stack([channel(numbers, k, count) for k in each])
-    offset = kappa * numbers.choice([-1.0, 1.0], size=(channels, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(channels, 1))
-    return assemble(numbers, subject, spread * (rows + np.round(offset)), around, dtype=dtype, eps=eps, rate=rate, note=kind)
+    offset = (
+        kappa * numbers.choice([-1.0, 1.0], size=(channels, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(channels, 1))
+    )
+    return assemble(
+        numbers, subject, spread * (rows + np.round(offset)), around, dtype=dtype, eps=eps, rate=rate, note=kind
+    )
 
 
 def channel(numbers: np.random.Generator, kind: str, count: int) -> Array:
@@ -88,8 +93,17 @@ def channel(numbers: np.random.Generator, kind: str, count: int) -> Array:
     return np.full(count, numbers.standard_normal())
 
 
-def assemble(numbers: np.random.Generator, subject: Subject, rows: Array, around: tuple[int, ...], *, dtype: str,
-             eps: float, rate: float, note: str) -> Case:
+def assemble(
+    numbers: np.random.Generator,
+    subject: Subject,
+    rows: Array,
+    around: tuple[int, ...],
+    *,
+    dtype: str,
+    eps: float,
+    rate: float,
+    note: str,
+) -> Case:
     """Complete (C, m) data to a case with generic parameters, statistics and upstream gradient."""
     channels = rows.shape[0]
     axis = subject.convention.channel_axis
@@ -107,10 +121,18 @@ def assemble(numbers: np.random.Generator, subject: Subject, rows: Array, around
     dy = (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat) * 10.0 ** numbers.integers(-3, 4)
     middle = rows[:, 0] if rows.shape[1] else np.zeros(channels)
     return Case(
-        x=whole(rows), dy=whole(dy), gamma=gamma, beta=numbers.standard_normal(channels) * 3, eps=eps, update_rate=rate,
+        x=whole(rows),
+        dy=whole(dy),
+        gamma=gamma,
+        beta=numbers.standard_normal(channels) * 3,
+        eps=eps,
+        update_rate=rate,
         running_mean=middle + scale[:, 0] * numbers.standard_normal(channels),
-        running_var=scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels), dtype=dtype, channel_axis=axis,
-        note=note)
+        running_var=scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels),
+        dtype=dtype,
+        channel_axis=axis,
+        note=note,
+    )
 
 
 @st.composite
@@ -132,10 +154,16 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
     count = draw(st.sampled_from(COUNTS), label="m")
     _, spatial = draw(st.sampled_from(shapes_of(count, rank)), label="S")
     rate = draw(rates(subject))
-    return known_case(seed=draw(st.integers(0, 2**32 - 1), label="seed"), count=count, spatial=spatial, dtype=dtype,
-                      channels=subject.channels or draw(st.integers(1, 5), label="C"),
-                      scale=draw(st.integers(-4, 4), label="log2 q"), update_rate=rate,
-                      channel_axis=subject.convention.channel_axis)
+    return known_case(
+        seed=draw(st.integers(0, 2**32 - 1), label="seed"),
+        count=count,
+        spatial=spatial,
+        dtype=dtype,
+        channels=subject.channels or draw(st.integers(1, 5), label="C"),
+        scale=draw(st.integers(-4, 4), label="log2 q"),
+        update_rate=rate,
+        channel_axis=subject.convention.channel_axis,
+    )
 
 
 @st.composite
@@ -146,7 +174,9 @@ def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
     eps = subject.convention.eps or grid**2 * draw(st.sampled_from((0.25, 1e-3, 2.0)), label="eps/grid²")
     numbers = np.random.default_rng(seed)
     rows = grid * numbers.integers(-4, 5, size=(channels, int(np.prod(around)))).astype(float)
-    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="whole numbers")
+    return assemble(
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="whole numbers"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +198,16 @@ def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
     weight = numbers.integers(-4, 5, size=(channels, k)).astype(float)
     hidden = numbers.integers(-4, 5, size=(n, k)).astype(float)
     eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
-    case = assemble(numbers, subject, weight @ hidden.T, (n, *(1,) * (rank - 2)), dtype=dtype, eps=eps,
-                    rate=draw(rates(subject)), note="z = W h")
+    case = assemble(
+        numbers,
+        subject,
+        weight @ hidden.T,
+        (n, *(1,) * (rank - 2)),
+        dtype=dtype,
+        eps=eps,
+        rate=draw(rates(subject)),
+        note="z = W h",
+    )
     return LinearCase(**{f: getattr(case, f) for f in Case.__dataclass_fields__}, weight=weight, hidden=hidden)
 
 
@@ -188,7 +226,9 @@ def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
     size = 2.0 ** draw(st.integers(-8, 8), label="log2 size")
     eps = subject.convention.eps or draw(st.sampled_from((*EPSILONS, size**2)), label="eps")
     rows = size * numbers.integers(-8, 9, size=(channels, count)).astype(float)
-    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note=f"m = {count}")
+    return assemble(
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note=f"m = {count}"
+    )
 
 
 @st.composite
@@ -198,7 +238,9 @@ def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
     numbers = np.random.default_rng(seed)
     rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
     eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
-    return assemble(numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="unremarkable")
+    return assemble(
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="unremarkable"
+    )
 
 
 STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {

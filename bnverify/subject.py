@@ -1,4 +1,5 @@
 """The subject of a check: an implementation with its convention and capabilities, called on cases and observed."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -46,9 +47,11 @@ class Library(Protocol):
 
     def native(self, array: Array, device: str, differentiable: bool) -> Any:
         """Return a copy of ``array`` in the library's type."""
+        ...
 
     def numpy(self, array: Any) -> Array:
         """Return a NumPy copy; raise TypeError where ``array`` is none of the library's."""
+        ...
 
 
 class NumpyArrays:
@@ -111,12 +114,21 @@ class Subject:
             Raised: it raised an exception, tried to exit, or returned something that is no array.
         """
         device = self.implementation.device
-        inputs = {n: self.arrays.native(getattr(case, n), device, gradients and self.differentiable and n in _LEAVES)
-                  for n in ("x", *CHANNEL, "dy")}
+        inputs = {
+            n: self.arrays.native(getattr(case, n), device, gradients and self.differentiable and n in _LEAVES)
+            for n in ("x", *CHANNEL, "dy")
+        }
         try:
             out = self.implementation.forward(
-                inputs["x"], inputs["gamma"], inputs["beta"], inputs["running_mean"], inputs["running_var"],
-                eps=case.eps, update_rate=case.update_rate, training=training)
+                inputs["x"],
+                inputs["gamma"],
+                inputs["beta"],
+                inputs["running_mean"],
+                inputs["running_var"],
+                eps=case.eps,
+                update_rate=case.update_rate,
+                training=training,
+            )
             y, mean, var, saved = out
             found: dict[str, Any] = {"y": y, "running_mean": mean, "running_var": var}
             if gradients:
@@ -180,7 +192,7 @@ def probe(subject: Subject) -> Subject:
     for capability, (training, gradients) in probes.items():
         if capability in missing or (gradients and "gradients" in missing):
             if gradients:
-                missing.setdefault(capability, missing.get("gradients", "no backward pass"))
+                _ = missing.setdefault(capability, missing.get("gradients", "no backward pass"))
             continue
         if capability == "inference_gradients" and "inference" in missing:
             missing[capability] = missing["inference"]
@@ -201,15 +213,25 @@ def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
     x, dy = (numbers.integers(-8, 9, size=shape) / 2 for _ in range(2))
     vector = numbers.integers(1, 9, size=(4, channels)) / 4
     rate = subject.convention.update_rate
-    return Case(x=x, dy=dy, gamma=vector[0], beta=vector[1], running_mean=vector[2], running_var=vector[3], dtype=dtype,
-                eps=subject.convention.eps or 0.125, note="plain", channel_axis=subject.convention.channel_axis,
-                update_rate=0.25 if rate is None or rate == CUMULATIVE else float(rate))
+    return Case(
+        x=x,
+        dy=dy,
+        gamma=vector[0],
+        beta=vector[1],
+        running_mean=vector[2],
+        running_var=vector[3],
+        dtype=dtype,
+        eps=subject.convention.eps or 0.125,
+        note="plain",
+        channel_axis=subject.convention.channel_axis,
+        update_rate=0.25 if rate is None or rate == CUMULATIVE else float(rate),
+    )
 
 
 def _attempt(subject: Subject, case: Case, *, training: bool, gradients: bool) -> str | None:
     """Return what a plain call raised, or None."""
     try:
-        subject.run(case, training=training, gradients=gradients)
+        _ = subject.run(case, training=training, gradients=gradients)
     except Raised as problem:
         return problem.cause
     return None

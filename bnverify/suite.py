@@ -1,4 +1,5 @@
 """The suite: all properties, loaded by walking ``properties/``, and the selection among them."""
+
 from __future__ import annotations
 
 import importlib
@@ -17,7 +18,7 @@ def load() -> tuple[Property, ...]:
     """Import every module of ``properties/`` and return the properties in the order of their files and lines."""
     package = importlib.import_module(PACKAGE)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-        importlib.import_module(f"{PACKAGE}.{module.name}")
+        _ = importlib.import_module(f"{PACKAGE}.{module.name}")
     return tuple(registered().values())
 
 
@@ -30,6 +31,8 @@ def select(pattern: str | None) -> tuple[Property, ...]:
     every = load()
     chosen = tuple(p for p in every if pattern is None or fnmatchcase(p.name, pattern))
     if not chosen:
-        raise UsageError(f"--select {pattern}: matches none of the {len(every)} properties; "
-                         f"'bnverify list properties' shows their names")
+        raise UsageError(
+            f"--select {pattern}: matches none of the {len(every)} properties; "
+            f"'bnverify list properties' shows their names"
+        )
     return chosen

@@ -1,11 +1,16 @@
 """Euler: the part of dx along the centred input is gamma (1 - rho) <dy, x_hat>, which is zero only at eps = 0."""
+
 from bnverify.symbolic import law
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.prove import Setting
 
 
-@law("euler", of="training_backward", statement="<x - mean, dx> = gamma (1 - rho) <dy, x_hat> with rho = v/(v + eps)",
-     source="Euler's theorem for the function homogeneous of degree 0 in (x, sqrt(eps))")
+@law(
+    "euler",
+    of="training_backward",
+    statement="<x - mean, dx> = gamma (1 - rho) <dy, x_hat> with rho = v/(v + eps)",
+    source="Euler's theorem for the function homogeneous of degree 0 in (x, sqrt(eps))",
+)
 def euler(p: Setting, backward: Program) -> None:
     bn = p.run(backward)
     left = p.total((bn.x - bn.batch_mean) * bn.dx, "i")

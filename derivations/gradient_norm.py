@@ -1,12 +1,16 @@
 """Norm: the squared length of dx in terms of dy alone, with the factor 2 - rho that eps makes of 1."""
+
 from bnverify.symbolic import law
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.prove import Setting
 
 
-@law("norm", of="training_backward",
-     statement="|dx|² = (gamma/s)² (|dy|² - <1, dy>²/m - (2 - rho) <dy, x_hat>²/m)",
-     source="the eps-exact form of Santurkar et al. 2018, theorem 4.1")
+@law(
+    "norm",
+    of="training_backward",
+    statement="|dx|² = (gamma/s)² (|dy|² - <1, dy>²/m - (2 - rho) <dy, x_hat>²/m)",
+    source="the eps-exact form of Santurkar et al. 2018, theorem 4.1",
+)
 def gradient_norm(p: Setting, backward: Program) -> None:
     bn = p.run(backward)
     m = p.size("i")

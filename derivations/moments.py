@@ -1,11 +1,16 @@
 """Moments: the output of a channel has the mean beta and the variance gamma² v/(v + eps), which is not gamma²."""
+
 from bnverify.symbolic import law
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.prove import Setting
 
 
-@law("moments", of="training_forward", statement="mean(y) = beta and var(y) = gamma² v/(v + eps)",
-     source="from the definition; the eps-exact form of Ioffe and Szegedy 2015, section 3")
+@law(
+    "moments",
+    of="training_forward",
+    statement="mean(y) = beta and var(y) = gamma² v/(v + eps)",
+    source="from the definition; the eps-exact form of Ioffe and Szegedy 2015, section 3",
+)
 def moments(p: Setting, forward: Program) -> None:
     bn, m = p.run(forward), p.size("i")
     mean = p.total(bn.y, "i") / m

@@ -1,10 +1,14 @@
 """The update of the stored statistics by one batch, with either correction of the stored variance."""
+
 from bnverify.symbolic import derivation
 from bnverify.symbolic.program import Program, program, real, size
 
 
-@derivation("running_update", title="The stored mean and variance after one batch of training",
-            source="Ioffe and Szegedy 2015, section 3.1; exponential average with update_rate, the weight of the new batch")
+@derivation(
+    "running_update",
+    title="The stored mean and variance after one batch of training",
+    source="Ioffe and Szegedy 2015, section 3.1; exponential average with update_rate, the weight of the new batch",
+)
 def running_update() -> Program:
     """``correction`` is 0 or 1; the batch's variance is multiplied by m/(m - correction) before it is averaged."""
     m, x, mean, var = size("m"), real("x"), real("batch_mean"), real("batch_var")

@@ -1,11 +1,16 @@
 """Shift: a constant added to a channel leaves y and dx as they are."""
+
 from bnverify.symbolic import law
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.prove import Setting
 
 
-@law("shift", of="training_backward", statement="y(x + b) = y(x), dx(x + b) = dx(x), dgamma(x + b) = dgamma(x)",
-     source="Ioffe and Szegedy 2015, section 3")
+@law(
+    "shift",
+    of="training_backward",
+    statement="y(x + b) = y(x), dx(x + b) = dx(x), dgamma(x + b) = dgamma(x)",
+    source="Ioffe and Szegedy 2015, section 3",
+)
 def shift(p: Setting, backward: Program) -> None:
     x, b = p.value("x", "ci"), p.value("b", "c")
     moved, here = p.run(backward, x=x + b), p.run(backward)

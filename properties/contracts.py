@@ -1,4 +1,5 @@
 """Contracts: nothing is changed that should not be, the same call gives the same, outputs have their form."""
+
 from bnverify import bounds
 from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
 from bnverify.property import conformance_property
@@ -18,20 +19,33 @@ def modes(subject):
     return found
 
 
-@conformance_property("inputs-unchanged", data="unit", source="a layer is a function of its inputs",
-                      claim="x, gamma, beta and dy keep every bit, with and without gradients",
-                      catches=["input-overwritten", "parameter-overwritten", "upstream-overwritten"])
+@conformance_property(
+    "inputs-unchanged",
+    data="unit",
+    source="a layer is a function of its inputs",
+    claim="x, gamma, beta and dy keep every bit, with and without gradients",
+    catches=["input-overwritten", "parameter-overwritten", "upstream-overwritten"],
+)
 def inputs_unchanged(subject, case):
     for training, gradients in modes(subject):
         changed = [n for n in subject.run(case, training=training, gradients=gradients).changed if n not in STATE]
-        require(not changed, got=f"{', '.join(changed)} overwritten in {_mode(training)}", should_be="left as it was",
-                case=case)
+        require(
+            not changed,
+            got=f"{', '.join(changed)} overwritten in {_mode(training)}",
+            should_be="left as it was",
+            case=case,
+        )
     current_record().note(0.0, case)
 
 
-@conformance_property("inference-keeps-state", data="unit", needs=["inference", "state"],
-                      claim="inference changes neither running_mean nor running_var",
-                      source="Ioffe and Szegedy 2015, algorithm 2", catches=["inference-updates-state"])
+@conformance_property(
+    "inference-keeps-state",
+    data="unit",
+    needs=["inference", "state"],
+    claim="inference changes neither running_mean nor running_var",
+    source="Ioffe and Szegedy 2015, algorithm 2",
+    catches=["inference-updates-state"],
+)
 def inference_keeps_state(subject, case):
     for training, gradients in modes(subject):
         if training:
@@ -44,9 +58,13 @@ def inference_keeps_state(subject, case):
     current_record().note(0.0, case)
 
 
-@conformance_property("determinism", data="unit", source="no randomness is part of batch normalization",
-                      claim="the same call on the same input gives the same bits, whatever was called before",
-                      catches=["results-vary", "gradients-accumulate", "remembers-first-batch"])
+@conformance_property(
+    "determinism",
+    data="unit",
+    source="no randomness is part of batch normalization",
+    claim="the same call on the same input gives the same bits, whatever was called before",
+    catches=["results-vary", "gradients-accumulate", "remembers-first-batch"],
+)
 def determinism(subject, case):
     for training, gradients in modes(subject):
         first = subject.run(case, training=training, gradients=gradients)
@@ -59,23 +77,37 @@ def determinism(subject, case):
     current_record().note(0.0, case)
 
 
-@conformance_property("gradients-do-not-change-y", data="unit", needs=["gradients"],
-                      source="differentiation reads the forward pass", catches=["differs-under-gradients"],
-                      claim="y and the state are the same whether gradients are asked for or not, within their bounds")
+@conformance_property(
+    "gradients-do-not-change-y",
+    data="unit",
+    needs=["gradients"],
+    source="differentiation reads the forward pass",
+    catches=["differs-under-gradients"],
+    claim="y and the state are the same whether gradients are asked for or not, within their bounds",
+)
 def gradients_do_not_change_y(subject, case):
     for gradients in (False, True):
         observed = subject.run(case, gradients=gradients)
-        require_expected(observed.y, bounds.training(case)["y"], what=f"y {'with' if gradients else 'without'} gradients",
-                         case=case)
+        require_expected(
+            observed.y, bounds.training(case)["y"], what=f"y {'with' if gradients else 'without'} gradients", case=case
+        )
         if subject.lacks("state") is None:
             for name in STATE:
-                require_expected(observed[name], bounds.running(case, subject.convention.correction)[name],
-                                 what=f"{name} {'with' if gradients else 'without'} gradients", case=case)
+                require_expected(
+                    observed[name],
+                    bounds.running(case, subject.convention.correction)[name],
+                    what=f"{name} {'with' if gradients else 'without'} gradients",
+                    case=case,
+                )
 
 
-@conformance_property("output-form", data="unit", source="the declared form: y and gradients as their inputs",
-                      claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of that dtype",
-                      catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape"])
+@conformance_property(
+    "output-form",
+    data="unit",
+    source="the declared form: y and gradients as their inputs",
+    claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of that dtype",
+    catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape"],
+)
 def output_form(subject, case):
     for training, gradients in modes(subject):
         observed = subject.run(case, training=training, gradients=gradients)
@@ -86,8 +118,12 @@ def output_form(subject, case):
             shapes |= dict.fromkeys(STATE, case.gamma.shape)
         for name, shape in shapes.items():
             value = require_form(observed[name], shape, what=f"{name} in {_mode(training)}", case=case)
-            require(str(value.dtype) == case.dtype, got=f"{name} of dtype {value.dtype} in {_mode(training)}",
-                    should_be=f"of dtype {case.dtype}", case=case)
+            require(
+                str(value.dtype) == case.dtype,
+                got=f"{name} of dtype {value.dtype} in {_mode(training)}",
+                should_be=f"of dtype {case.dtype}",
+                case=case,
+            )
     current_record().note(0.0, case)
 
 

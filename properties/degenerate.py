@@ -1,4 +1,5 @@
 """Degenerate batches: one value a channel, two, none, and constant channels; expected outcomes, not excluded inputs."""
+
 import numpy as np
 
 from bnverify import bounds
@@ -9,16 +10,24 @@ from bnverify.subject import Raised
 STATE = ("running_mean", "running_var")
 
 
-@conformance_property("one-value", source="zero variance: v = 0, so y = beta wherever eps > 0", data="one value",
-                      claim="one value a channel raises or gives y = beta and dx = 0, as declared; the state stays usable",
-                      catches=["one-value-nan", "one-value-nan-state", "one-value-unnormalized"])
+@conformance_property(
+    "one-value",
+    source="zero variance: v = 0, so y = beta wherever eps > 0",
+    data="one value",
+    claim="one value a channel raises or gives y = beta and dx = 0, as declared; the state stays usable",
+    catches=["one-value-nan", "one-value-nan-state", "one-value-unnormalized"],
+)
 def one_value(subject, case):
     gradients = subject.lacks("gradients") is None
     try:
         observed = subject.run(case, gradients=gradients)
     except Raised as problem:
-        require(subject.convention.one_value == "raise", got=f"an exception ({problem.cause})", case=case,
-                should_be="y = beta, as the convention one_value = beta declares")
+        require(
+            subject.convention.one_value == "raise",
+            got=f"an exception ({problem.cause})",
+            case=case,
+            should_be="y = beta, as the convention one_value = beta declares",
+        )
         return
     if subject.convention.one_value == "raise":
         fail("a result from one value a channel", "an exception, as the convention one_value = raise declares", case)
@@ -28,16 +37,24 @@ def one_value(subject, case):
     _require_finite_state(subject, observed, case)
 
 
-@conformance_property("empty-batch", source="no value: the mean of nothing is undefined", data="empty",
-                      claim="an empty batch raises, or gives an empty y and leaves the state alone, as declared",
-                      catches=["empty-batch-nan-state", "empty-batch-accepted"])
+@conformance_property(
+    "empty-batch",
+    source="no value: the mean of nothing is undefined",
+    data="empty",
+    claim="an empty batch raises, or gives an empty y and leaves the state alone, as declared",
+    catches=["empty-batch-nan-state", "empty-batch-accepted"],
+)
 def empty_batch(subject, case):
     rule = subject.convention.empty
     try:
         observed = subject.run(case)
     except Raised as problem:
-        require(rule != "empty", got=f"an exception ({problem.cause})", case=case,
-                should_be="an empty y, as the convention empty = empty declares")
+        require(
+            rule != "empty",
+            got=f"an exception ({problem.cause})",
+            case=case,
+            should_be="an empty y, as the convention empty = empty declares",
+        )
         return
     if rule == "raise":
         fail("a result from an empty batch", "an exception, as the convention empty = raise declares", case)
@@ -47,9 +64,13 @@ def empty_batch(subject, case):
             require_same(observed[name], getattr(case, name), what=f"{name} after an empty batch", case=case)
 
 
-@conformance_property("constant-channel", source="v = 0: x_hat = 0 and 1/s = 1/sqrt(eps)", data="constant",
-                      claim="a constant channel gives beta within the bound, and finite gradients",
-                      catches=["constant-channel-nan", "eps-missing", "mean-dropped", "beta-missing"])
+@conformance_property(
+    "constant-channel",
+    source="v = 0: x_hat = 0 and 1/s = 1/sqrt(eps)",
+    data="constant",
+    claim="a constant channel gives beta within the bound, and finite gradients",
+    catches=["constant-channel-nan", "eps-missing", "mean-dropped", "beta-missing"],
+)
 def constant_channel(subject, case):
     gradients = subject.lacks("gradients") is None
     observed, expected = subject.run(case, gradients=gradients), bounds.training(case)
@@ -58,10 +79,13 @@ def constant_channel(subject, case):
     _require_finite_state(subject, observed, case)
 
 
-@conformance_property("two-values", source="m = 2: x_hat = ±d/sqrt(d² + 4 eps) with d the difference", data="two values",
-                      claim="two values a channel give beta ± gamma d/sqrt(d² + 4 eps)",
-                      catches=["variance-over-m-minus-one", "eps-outside-root", "eps-missing", "beta-missing",
-                               "gamma-missing"])
+@conformance_property(
+    "two-values",
+    source="m = 2: x_hat = ±d/sqrt(d² + 4 eps) with d the difference",
+    data="two values",
+    claim="two values a channel give beta ± gamma d/sqrt(d² + 4 eps)",
+    catches=["variance-over-m-minus-one", "eps-outside-root", "eps-missing", "beta-missing", "gamma-missing"],
+)
 def two_values(subject, case):
     """The right side is written down here, not taken from the oracle: d is exact, the rest is 8 roundings of float64."""
     rows = case.rows(case.x).astype(np.float64)
@@ -72,8 +96,12 @@ def two_values(subject, case):
     y = case.rows(require_form(subject.run(case).y, case.x.shape, what="y", case=case)).astype(np.float64)
     limit = case.rows(expected.bound.value) + 8 * bounds.UNIT["float64"] * (abs(gamma * x_hat) + abs(beta))
     error = case.unrows(y - (gamma * x_hat + beta))
-    require_zero(error, bound=bounds.Bound(case.unrows(limit), expected.bound.judged), case=case,
-                 what="(y - (beta ± gamma d/sqrt(d² + 4 eps)))")
+    require_zero(
+        error,
+        bound=bounds.Bound(case.unrows(limit), expected.bound.judged),
+        case=case,
+        what="(y - (beta ± gamma d/sqrt(d² + 4 eps)))",
+    )
 
 
 def _require_finite_state(subject, observed, case):

@@ -1,4 +1,5 @@
 """Duplication: the batch stacked twice gives the same y and dx, twice dgamma and dbeta. Shows every m - 1 mistake."""
+
 import numpy as np
 
 from bnverify import bounds
@@ -6,10 +7,21 @@ from bnverify.compare import require_close
 from bnverify.property import conformance_property
 
 
-@conformance_property("duplication", claim="BN of the batch stacked twice: the same y and dx, twice dgamma and dbeta",
-                      source="from the definition; every sum runs over two equal copies", needs=["gradients"],
-                      catches=["variance-over-m-minus-one", "dx-over-m-minus-one", "dgamma-averaged", "dbeta-averaged",
-                               "tail-ignored", "instance-statistics"], data="unit")
+@conformance_property(
+    "duplication",
+    claim="BN of the batch stacked twice: the same y and dx, twice dgamma and dbeta",
+    source="from the definition; every sum runs over two equal copies",
+    needs=["gradients"],
+    catches=[
+        "variance-over-m-minus-one",
+        "dx-over-m-minus-one",
+        "dgamma-averaged",
+        "dbeta-averaged",
+        "tail-ignored",
+        "instance-statistics",
+    ],
+    data="unit",
+)
 def duplication(subject, case):
     if subject.convention.channel_axis == 0:
         return
@@ -21,10 +33,19 @@ def duplication(subject, case):
         whole = stacked[name]
         for half in (slice(None, n), slice(n, None)):
             part = bounds.Bound(double[name].bound.value[half], double[name].bound.judged[half])
-            require_close(None if whole is None else whole[half], once[name], bound=right[name].bound + part, case=twice,
-                          what=f"{name} of the stacked batch - {name}")
+            require_close(
+                None if whole is None else whole[half],
+                once[name],
+                bound=right[name].bound + part,
+                case=twice,
+                what=f"{name} of the stacked batch - {name}",
+            )
     for name in ("dgamma", "dbeta"):
         value = once[name]
-        require_close(stacked[name], None if value is None else 2 * value, case=twice,
-                      what=f"{name} of the stacked batch - 2 {name}",
-                      bound=right[name].bound.times(2) + double[name].bound)
+        require_close(
+            stacked[name],
+            None if value is None else 2 * value,
+            case=twice,
+            what=f"{name} of the stacked batch - 2 {name}",
+            bound=right[name].bound.times(2) + double[name].bound,
+        )

@@ -1,18 +1,46 @@
 """Known answers: data whose right outputs are short numbers. Equal bits is the best grade; the derived bound judges."""
+
 from bnverify import bounds
 from bnverify.compare import require_bits, require_expected
 from bnverify.property import conformance_property
 
 SOURCE = "exact arithmetic; eps = r² - v makes the root a power of two"
-FORWARD = ("variance-over-m-minus-one", "variance-about-zero", "eps-missing", "eps-outside-root", "root-missing",
-           "mean-dropped", "gamma-missing", "gamma-absolute", "beta-missing", "beta-scaled")
-GRADIENTS = ("dx-mean-path-dropped", "dx-variance-path-dropped", "dx-variance-path-flipped", "dx-statistics-constant",
-             "dx-gamma-missing", "dx-gamma-absolute", "dx-over-m-minus-one", "dx-eps-missing", "dgamma-from-x",
-             "dgamma-averaged", "dbeta-averaged", "dbeta-scaled")
+FORWARD = (
+    "variance-over-m-minus-one",
+    "variance-about-zero",
+    "eps-missing",
+    "eps-outside-root",
+    "root-missing",
+    "mean-dropped",
+    "gamma-missing",
+    "gamma-absolute",
+    "beta-missing",
+    "beta-scaled",
+)
+GRADIENTS = (
+    "dx-mean-path-dropped",
+    "dx-variance-path-dropped",
+    "dx-variance-path-flipped",
+    "dx-statistics-constant",
+    "dx-gamma-missing",
+    "dx-gamma-absolute",
+    "dx-over-m-minus-one",
+    "dx-eps-missing",
+    "dgamma-from-x",
+    "dgamma-averaged",
+    "dbeta-averaged",
+    "dbeta-scaled",
+)
 
 
-@conformance_property("known-y", claim="training gives the known y", source=SOURCE, needs=["eps"], data="known",
-                      catches=[*FORWARD, "identity", "eps-ignored", "tail-ignored", "instance-statistics"])
+@conformance_property(
+    "known-y",
+    claim="training gives the known y",
+    source=SOURCE,
+    needs=["eps"],
+    data="known",
+    catches=[*FORWARD, "identity", "eps-ignored", "tail-ignored", "instance-statistics"],
+)
 def known_y(subject, case):
     expected = bounds.training(case)["y"]
     y = subject.run(case).y
@@ -20,9 +48,14 @@ def known_y(subject, case):
     require_expected(y, expected, what="y", case=case)
 
 
-@conformance_property("known-gradients", claim="training gives the known dx, dgamma and dbeta", source=SOURCE,
-                      needs=["eps", "gradients"], data="known",
-                      catches=[*GRADIENTS, "stale-cache", "gradient-missing", "gradients-accumulate"])
+@conformance_property(
+    "known-gradients",
+    claim="training gives the known dx, dgamma and dbeta",
+    source=SOURCE,
+    needs=["eps", "gradients"],
+    data="known",
+    catches=[*GRADIENTS, "stale-cache", "gradient-missing", "gradients-accumulate"],
+)
 def known_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     for name in ("dx", "dgamma", "dbeta"):
@@ -30,11 +63,24 @@ def known_gradients(subject, case):
         require_expected(observed[name], expected[name], what=name, case=case)
 
 
-@conformance_property("known-state", claim="one training step leaves the known running_mean and running_var",
-                      source=SOURCE, needs=["eps", "state"], data="known",
-                      catches=["running-correction-flipped", "running-rate-swapped", "running-not-updated",
-                               "running-replaced", "running-not-decayed", "running-deviation-stored",
-                               "running-mean-not-updated", "state-updated-twice", "update-rate-ignored"])
+@conformance_property(
+    "known-state",
+    claim="one training step leaves the known running_mean and running_var",
+    source=SOURCE,
+    needs=["eps", "state"],
+    data="known",
+    catches=[
+        "running-correction-flipped",
+        "running-rate-swapped",
+        "running-not-updated",
+        "running-replaced",
+        "running-not-decayed",
+        "running-deviation-stored",
+        "running-mean-not-updated",
+        "state-updated-twice",
+        "update-rate-ignored",
+    ],
+)
 def known_state(subject, case):
     expected, observed = bounds.running(case, subject.convention.correction), subject.run(case)
     for name in ("running_mean", "running_var"):
@@ -42,11 +88,22 @@ def known_state(subject, case):
         require_expected(observed[name], expected[name], what=name, case=case)
 
 
-@conformance_property("known-inference", claim="inference gives the known y", source=SOURCE, needs=["eps", "inference"],
-                      data="known",
-                      catches=["inference-batch-statistics", "inference-eps-missing", "inference-eps-outside-root",
-                               "inference-root-missing", "inference-mean-ignored", "inference-gamma-missing",
-                               "inference-beta-missing"])
+@conformance_property(
+    "known-inference",
+    claim="inference gives the known y",
+    source=SOURCE,
+    needs=["eps", "inference"],
+    data="known",
+    catches=[
+        "inference-batch-statistics",
+        "inference-eps-missing",
+        "inference-eps-outside-root",
+        "inference-root-missing",
+        "inference-mean-ignored",
+        "inference-gamma-missing",
+        "inference-beta-missing",
+    ],
+)
 def known_inference(subject, case):
     expected = bounds.inference(case)["y"]
     y = subject.run(case, training=False).y
@@ -54,9 +111,14 @@ def known_inference(subject, case):
     require_expected(y, expected, what="y", case=case)
 
 
-@conformance_property("known-inference-gradients", claim="inference gives the known dx, dgamma and dbeta", source=SOURCE,
-                      needs=["eps", "inference", "inference_gradients"], data="known",
-                      catches=["inference-dx-training-formula", "inference-dx-gamma-missing", "inference-dgamma-from-x"])
+@conformance_property(
+    "known-inference-gradients",
+    claim="inference gives the known dx, dgamma and dbeta",
+    source=SOURCE,
+    needs=["eps", "inference", "inference_gradients"],
+    data="known",
+    catches=["inference-dx-training-formula", "inference-dx-gamma-missing", "inference-dgamma-from-x"],
+)
 def known_inference_gradients(subject, case):
     expected, observed = bounds.inference(case), subject.run(case, training=False, gradients=True)
     for name in ("dx", "dgamma", "dbeta"):

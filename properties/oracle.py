@@ -1,4 +1,5 @@
 """Oracle: agreement with exact arithmetic within the derived bound, on data of every conditioning."""
+
 from bnverify import bounds
 from bnverify.compare import require_expected
 from bnverify.property import conformance_property
@@ -6,48 +7,107 @@ from bnverify.property import conformance_property
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
 
 
-@conformance_property("oracle-y", claim="training gives y within the rounding errors of its statements", source=SOURCE,
-                      catches=["variance-over-m-minus-one", "eps-outside-root", "mean-dropped", "gamma-missing",
-                               "beta-missing", "one-pass-variance", "float32-inside", "identity", "instance-statistics",
-                               "channels-scrambled", "tail-ignored"], weight=2)
+@conformance_property(
+    "oracle-y",
+    claim="training gives y within the rounding errors of its statements",
+    source=SOURCE,
+    catches=[
+        "variance-over-m-minus-one",
+        "eps-outside-root",
+        "mean-dropped",
+        "gamma-missing",
+        "beta-missing",
+        "one-pass-variance",
+        "float32-inside",
+        "identity",
+        "instance-statistics",
+        "channels-scrambled",
+        "tail-ignored",
+    ],
+    weight=2,
+)
 def oracle_y(subject, case):
     require_expected(subject.run(case).y, bounds.training(case)["y"], what="y", case=case)
 
 
-@conformance_property("oracle-gradients", claim="training gives dx, dgamma and dbeta within the rounding errors of theirs",
-                      source=SOURCE, needs=["gradients"],
-                      catches=["dx-mean-path-dropped", "dx-variance-path-dropped", "dx-statistics-constant",
-                               "dx-gamma-missing", "dx-eps-missing", "dgamma-from-x", "dbeta-averaged", "float32-inside",
-                               "stale-cache", "one-pass-variance"], weight=2)
+@conformance_property(
+    "oracle-gradients",
+    claim="training gives dx, dgamma and dbeta within the rounding errors of theirs",
+    source=SOURCE,
+    needs=["gradients"],
+    catches=[
+        "dx-mean-path-dropped",
+        "dx-variance-path-dropped",
+        "dx-statistics-constant",
+        "dx-gamma-missing",
+        "dx-eps-missing",
+        "dgamma-from-x",
+        "dbeta-averaged",
+        "float32-inside",
+        "stale-cache",
+        "one-pass-variance",
+    ],
+    weight=2,
+)
 def oracle_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     for name in ("dx", "dgamma", "dbeta"):
         require_expected(observed[name], expected[name], what=name, case=case)
 
 
-@conformance_property("oracle-inference", claim="inference gives y by the stored statistics", source=SOURCE,
-                      needs=["inference"],
-                      catches=["inference-batch-statistics", "inference-eps-outside-root", "inference-root-missing",
-                               "inference-mean-ignored", "inference-gamma-missing", "inference-beta-missing"])
+@conformance_property(
+    "oracle-inference",
+    claim="inference gives y by the stored statistics",
+    source=SOURCE,
+    needs=["inference"],
+    catches=[
+        "inference-batch-statistics",
+        "inference-eps-outside-root",
+        "inference-root-missing",
+        "inference-mean-ignored",
+        "inference-gamma-missing",
+        "inference-beta-missing",
+    ],
+)
 def oracle_inference(subject, case):
     require_expected(subject.run(case, training=False).y, bounds.inference(case)["y"], what="y", case=case)
 
 
-@conformance_property("oracle-inference-gradients", claim="inference gives dx = gamma/s dy, and dgamma and dbeta with it",
-                      source=SOURCE, needs=["inference", "inference_gradients"],
-                      catches=["inference-dx-training-formula", "inference-dx-gamma-missing", "inference-dgamma-from-x",
-                               "inference-batch-statistics"])
+@conformance_property(
+    "oracle-inference-gradients",
+    claim="inference gives dx = gamma/s dy, and dgamma and dbeta with it",
+    source=SOURCE,
+    needs=["inference", "inference_gradients"],
+    catches=[
+        "inference-dx-training-formula",
+        "inference-dx-gamma-missing",
+        "inference-dgamma-from-x",
+        "inference-batch-statistics",
+    ],
+)
 def oracle_inference_gradients(subject, case):
     expected, observed = bounds.inference(case), subject.run(case, training=False, gradients=True)
     for name in ("dx", "dgamma", "dbeta"):
         require_expected(observed[name], expected[name], what=name, case=case)
 
 
-@conformance_property("oracle-state", claim="a training step averages the batch's mean and corrected variance into the state",
-                      source=SOURCE, needs=["state"],
-                      catches=["running-correction-flipped", "running-rate-swapped", "running-not-updated",
-                               "running-replaced", "running-not-decayed", "running-deviation-stored",
-                               "running-mean-not-updated", "state-updated-twice", "update-rate-ignored"])
+@conformance_property(
+    "oracle-state",
+    claim="a training step averages the batch's mean and corrected variance into the state",
+    source=SOURCE,
+    needs=["state"],
+    catches=[
+        "running-correction-flipped",
+        "running-rate-swapped",
+        "running-not-updated",
+        "running-replaced",
+        "running-not-decayed",
+        "running-deviation-stored",
+        "running-mean-not-updated",
+        "state-updated-twice",
+        "update-rate-ignored",
+    ],
+)
 def oracle_state(subject, case):
     expected, observed = bounds.running(case, subject.convention.correction), subject.run(case)
     for name in ("running_mean", "running_var"):

@@ -1,4 +1,5 @@
 """Scale: multiplying a channel by a multiplies eps by 1/a². The popular form without eps is broken by right code."""
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -10,69 +11,119 @@ SOURCE = "the eps-exact form of Ioffe and Szegedy 2015, section 3.3"
 EXPONENTS = {"a": lambda subject: st.sampled_from([2.0, -1.0, 0.5, -4.0, 2.0**-7, -(2.0**6)])}
 
 
-@conformance_property("scale", claim="y(a x; eps, gamma) = y(x; eps/a², sgn(a) gamma) for a = ±2^k", source=SOURCE,
-                      needs=["eps"], draws=EXPONENTS,
-                      catches=["eps-missing", "eps-outside-root", "eps-ignored", "gamma-absolute", "root-missing",
-                               "identity"])
+@conformance_property(
+    "scale",
+    claim="y(a x; eps, gamma) = y(x; eps/a², sgn(a) gamma) for a = ±2^k",
+    source=SOURCE,
+    needs=["eps"],
+    draws=EXPONENTS,
+    catches=["eps-missing", "eps-outside-root", "eps-ignored", "gamma-absolute", "root-missing", "identity"],
+)
 def scale(subject, case, a):
     """Every change is exact: a and a² are powers of two."""
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
-    require_close(subject.run(scaled).y, subject.run(plain).y, what="y(a x; eps) - y(x; eps/a²)", case=case,
-                  bound=bounds.training(scaled)["y"].bound + bounds.training(plain)["y"].bound)
+    require_close(
+        subject.run(scaled).y,
+        subject.run(plain).y,
+        what="y(a x; eps) - y(x; eps/a²)",
+        case=case,
+        bound=bounds.training(scaled)["y"].bound + bounds.training(plain)["y"].bound,
+    )
 
 
-@conformance_property("scale-gradient", claim="dx(a x; eps, gamma) = dx(x; eps/a², sgn(a) gamma)/a for a = ±2^k",
-                      source=SOURCE, needs=["eps", "gradients"], draws=EXPONENTS,
-                      catches=["dx-eps-missing", "dx-gamma-absolute", "eps-ignored"])
+@conformance_property(
+    "scale-gradient",
+    claim="dx(a x; eps, gamma) = dx(x; eps/a², sgn(a) gamma)/a for a = ±2^k",
+    source=SOURCE,
+    needs=["eps", "gradients"],
+    draws=EXPONENTS,
+    catches=["dx-eps-missing", "dx-gamma-absolute", "eps-ignored"],
+)
 def scale_gradient(subject, case, a):
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
     left, right = subject.run(scaled, gradients=True).dx, subject.run(plain, gradients=True).dx
-    require_close(None if left is None else left * left.dtype.type(a), right, what="a dx(a x; eps) - dx(x; eps/a²)",
-                  case=case, bound=bounds.training(scaled)["dx"].bound.times(a) + bounds.training(plain)["dx"].bound)
+    require_close(
+        None if left is None else left * left.dtype.type(a),
+        right,
+        what="a dx(a x; eps) - dx(x; eps/a²)",
+        case=case,
+        bound=bounds.training(scaled)["dx"].bound.times(a) + bounds.training(plain)["dx"].bound,
+    )
 
 
-@conformance_property("weight-scale", claim="z = W h: y(aW; eps, gamma) = y(W; eps/a², sgn(a) gamma), and dW(aW) = dW(W)/a",
-                      source=SOURCE, needs=["eps", "gradients"], data="linear", draws=EXPONENTS,
-                      catches=["eps-missing", "eps-outside-root", "dx-eps-missing", "gamma-absolute", "root-missing"])
+@conformance_property(
+    "weight-scale",
+    claim="z = W h: y(aW; eps, gamma) = y(W; eps/a², sgn(a) gamma), and dW(aW) = dW(W)/a",
+    source=SOURCE,
+    needs=["eps", "gradients"],
+    data="linear",
+    draws=EXPONENTS,
+    catches=["eps-missing", "eps-outside-root", "dx-eps-missing", "gamma-absolute", "root-missing"],
+)
 def weight_scale(subject, case, a):
     """z is exact, and so is the sum of dz h up to the rounding of float64, which the bound counts."""
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
     left, right = subject.run(scaled, gradients=True), subject.run(plain, gradients=True)
     expected = bounds.training(scaled), bounds.training(plain)
-    require_close(left.y, right.y, what="y(aW; eps) - y(W; eps/a²)", case=case,
-                  bound=expected[0]["y"].bound + expected[1]["y"].bound)
-    require_close(None if left.dx is None else left.dx * left.dx.dtype.type(a), right.dx, case=case,
-                  what="a dz(aW; eps) - dz(W; eps/a²)",
-                  bound=expected[0]["dx"].bound.times(a) + expected[1]["dx"].bound)
-    for value in (left.dx, right.dx):
-        _ = require_form(value, case.x.shape, what="dx", case=case)
-    rows, hidden = case.rows(left.dx.astype(np.float64) * a - right.dx.astype(np.float64)), case.hidden
+    require_close(
+        left.y,
+        right.y,
+        what="y(aW; eps) - y(W; eps/a²)",
+        case=case,
+        bound=expected[0]["y"].bound + expected[1]["y"].bound,
+    )
+    require_close(
+        None if left.dx is None else left.dx * left.dx.dtype.type(a),
+        right.dx,
+        case=case,
+        what="a dz(aW; eps) - dz(W; eps/a²)",
+        bound=expected[0]["dx"].bound.times(a) + expected[1]["dx"].bound,
+    )
+    dz = [require_form(v.dx, case.x.shape, what="dx", case=case).astype(np.float64) for v in (left, right)]
+    rows, hidden = case.rows(dz[0] * a - dz[1]), case.hidden
     limit = case.rows(expected[0]["dx"].bound.value * abs(a) + expected[1]["dx"].bound.value)
-    size = case.rows(abs(left.dx.astype(np.float64) * a) + abs(right.dx.astype(np.float64)))
+    size = case.rows(abs(dz[0] * a) + abs(dz[1]))
     spread = abs(hidden)
     rounding = (case.count + 2) * bounds.UNIT["float64"] * (size @ spread)
     judged = np.broadcast_to(case.rows(expected[0]["dx"].bound.judged).all(axis=1, keepdims=True), rounding.shape)
-    require_zero(rows @ hidden, what="a dW(aW; eps) - dW(W; eps/a²)", case=case,
-                 bound=bounds.Bound(limit @ spread + rounding, judged))
+    require_zero(
+        rows @ hidden,
+        what="a dW(aW; eps) - dW(W; eps/a²)",
+        case=case,
+        bound=bounds.Bound(limit @ spread + rounding, judged),
+    )
 
 
-@conformance_property("weights", claim="z = W h: <w, dw> = gamma eps/(v + eps) <dy, x_hat> for every row w of W",
-                      source="the eps-exact form of Arora, Li and Lyu 2018, lemma 2.4", needs=["gradients"], data="linear",
-                      catches=["dx-variance-path-dropped", "dx-variance-path-flipped", "dx-mean-path-dropped",
-                               "dx-statistics-constant", "dx-eps-missing", "dx-gamma-missing"])
+@conformance_property(
+    "weights",
+    claim="z = W h: <w, dw> = gamma eps/(v + eps) <dy, x_hat> for every row w of W",
+    source="the eps-exact form of Arora, Li and Lyu 2018, lemma 2.4",
+    needs=["gradients"],
+    data="linear",
+    catches=[
+        "dx-variance-path-dropped",
+        "dx-variance-path-flipped",
+        "dx-mean-path-dropped",
+        "dx-statistics-constant",
+        "dx-eps-missing",
+        "dx-gamma-missing",
+    ],
+)
 def weights(subject, case):
     """<w, dw> = <z, dz>, and dgamma = <dy, x_hat>: both sides come from the implementation."""
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
-    _ = require_form(observed.dx, case.x.shape, what="dx", case=case)
-    _ = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case)
+    dx = case.rows(require_form(observed.dx, case.x.shape, what="dx", case=case)).astype(np.float64)
+    dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
     factor = case.gamma.astype(np.float64) * case.eps * bounds.statistics(case).inv_std ** 2
     weight, hidden = case.weight, case.hidden
-    dw = case.rows(observed.dx.astype(np.float64)) @ hidden
-    left = (weight * dw).sum(axis=1) - factor * observed.dgamma.astype(np.float64)
-    size = (abs(weight) * (case.rows(abs(observed.dx.astype(np.float64))) @ abs(hidden))).sum(axis=1)
-    size += abs(factor * observed.dgamma.astype(np.float64))
+    left = (weight * (dx @ hidden)).sum(axis=1) - factor * dgamma
+    size = (abs(weight) * (abs(dx) @ abs(hidden))).sum(axis=1) + abs(factor * dgamma)
     limit = (abs(weight) * (case.rows(expected["dx"].bound.value) @ abs(hidden))).sum(axis=1)
     limit += abs(factor) * expected["dgamma"].bound.value
     limit += (case.count + hidden.shape[1] + 8) * bounds.UNIT["float64"] * size
-    require_zero(left, what="<w, dw> - gamma (1 - rho) <dy, x_hat>", case=case,
-                 bound=bounds.Bound(limit, expected["dgamma"].bound.judged))
+    require_zero(
+        left,
+        what="<w, dw> - gamma (1 - rho) <dy, x_hat>",
+        case=case,
+        bound=bounds.Bound(limit, expected["dgamma"].bound.judged),
+    )

@@ -1,4 +1,5 @@
 """Shift: adding a constant to a channel leaves y and dx unchanged."""
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -7,10 +8,15 @@ from bnverify.compare import require_close
 from bnverify.property import conformance_property
 
 
-@conformance_property("shift", claim="BN(x + b) = BN(x) for every constant b of a channel, and dx(x + b) = dx(x)",
-                      source="Ioffe and Szegedy 2015, section 3", needs=["gradients"], data="dyadic",
-                      draws={"log2_shift": lambda subject: st.integers(3, 14)},
-                      catches=["variance-about-zero", "mean-dropped", "dgamma-from-x", "one-pass-variance", "identity"])
+@conformance_property(
+    "shift",
+    claim="BN(x + b) = BN(x) for every constant b of a channel, and dx(x + b) = dx(x)",
+    source="Ioffe and Szegedy 2015, section 3",
+    needs=["gradients"],
+    data="dyadic",
+    draws={"log2_shift": lambda subject: st.integers(3, 14)},
+    catches=["variance-about-zero", "mean-dropped", "dgamma-from-x", "one-pass-variance", "identity"],
+)
 def shift(subject, case, log2_shift):
     """x + b is exact: both lie on one dyadic grid and stay below 2^18 of its steps."""
     step = np.spacing(np.float64(abs(case.x[case.x != 0]).min())) * 2**52 if np.any(case.x) else 1.0
@@ -19,5 +25,10 @@ def shift(subject, case, log2_shift):
     here, there = subject.run(case, gradients=True), subject.run(moved, gradients=True)
     right, off = bounds.training(case), bounds.training(moved)
     for name in ("y", "dx", "dgamma"):
-        require_close(there[name], here[name], bound=right[name].bound + off[name].bound,
-                      what=f"{name}(x + b) - {name}(x)", case=moved)
+        require_close(
+            there[name],
+            here[name],
+            bound=right[name].bound + off[name].bound,
+            what=f"{name}(x + b) - {name}(x)",
+            case=moved,
+        )

@@ -1,4 +1,5 @@
 """The generated code as implementations: the reference that others are compared with, and targets themselves."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -20,8 +21,18 @@ class _Generated(Implementation):
     def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and new statistics."""
         axis = self.convention.channel_axis
         if not training:
@@ -29,9 +40,13 @@ class _Generated(Implementation):
             return Forward(y, running_mean, running_var, (False, x, gamma, running_mean, running_var, eps))
         y, mean, var, inv_std = self.code.training_forward(x, gamma, beta, eps, channel_axis=axis)
         count = channel_layout(x.shape, axis)[2]
-        correction = min(self.convention.correction, count - 1)  # one value has no corrected variance: it counts as it is
-        running = self.code.running_update(running_mean, running_var, mean, var, count, update_rate, correction)
-        return Forward(y, *running, (True, x, gamma, mean, inv_std))
+        correction = min(
+            self.convention.correction, count - 1
+        )  # one value has no corrected variance: it counts as it is
+        new_mean, new_var = self.code.running_update(
+            running_mean, running_var, mean, var, count, update_rate, correction
+        )
+        return Forward(y, new_mean, new_var, (True, x, gamma, mean, inv_std))
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
         """Return dx, dgamma and dbeta in closed form."""

@@ -1,4 +1,5 @@
 """Objects and classes that fulfil bnverify.Implementation."""
+
 from __future__ import annotations
 
 from types import ModuleType
@@ -13,11 +14,13 @@ from bnverify.subject import Library, NumpyArrays, Subject
 FORWARD = {"x", "gamma", "beta", "running_mean", "running_var", "eps", "update_rate", "training"}
 
 
-def recognize(found: object, target: str, module: ModuleType, convention: Convention | None, device: str) -> Subject | None:
+def recognize(
+    found: object, target: str, module: ModuleType, convention: Convention | None, device: str
+) -> Subject | None:
     """Return the subject of an implementation, or None where ``found`` is none."""
     forward = getattr(found, "forward", None)
     derived = isinstance(found, Implementation) or (isinstance(found, type) and issubclass(found, Implementation))
-    if not derived and not FORWARD <= set(parameters(forward)):
+    if not derived and not set(parameters(forward)) >= FORWARD:
         return None
     implementation: Any = found
     if isinstance(found, type):
@@ -28,8 +31,9 @@ def recognize(found: object, target: str, module: ModuleType, convention: Conven
     return subject_of_implementation(implementation, target, convention, device)
 
 
-def subject_of_implementation(implementation: Any, target: str, convention: Convention | None = None,
-                              device: str = "cpu") -> Subject:
+def subject_of_implementation(
+    implementation: Any, target: str, convention: Convention | None = None, device: str = "cpu"
+) -> Subject:
     """Return the subject of an implementation object, whose attributes say what it offers.
 
     Raises:
@@ -45,7 +49,7 @@ def subject_of_implementation(implementation: Any, target: str, convention: Conv
     if implementation.arrays == "torch":
         from bnverify.adapters.torch_arrays import TorchArrays, require_device
 
-        require_device(implementation.device if device == "cpu" else device)
+        _ = require_device(implementation.device if device == "cpu" else device)
         arrays = TorchArrays()
     elif implementation.arrays == "numpy":
         require_cpu(device, target)
@@ -54,6 +58,18 @@ def subject_of_implementation(implementation: Any, target: str, convention: Conv
         raise TargetError(f"{target}: arrays is {implementation.arrays!r}, but should be 'numpy' or 'torch'")
     if device not in ("cpu", implementation.device):
         raise UsageError(f"--device {device}: {target} declares the device {implementation.device}")
-    required = ("inference", "state", *(("gradients", "inference_gradients") if offers(implementation, "backward") else ()))
-    return Subject(target, "implementation", implementation, chosen, arrays, required,
-                   dtypes=tuple(implementation.dtypes), ranks=tuple(implementation.ranks))
+    required = (
+        "inference",
+        "state",
+        *(("gradients", "inference_gradients") if offers(implementation, "backward") else ()),
+    )
+    return Subject(
+        target,
+        "implementation",
+        implementation,
+        chosen,
+        arrays,
+        required,
+        dtypes=tuple(implementation.dtypes),
+        ranks=tuple(implementation.ranks),
+    )

@@ -1,4 +1,5 @@
 """Targets: ``package.module:name`` or ``path/to/file.py:name``, imported by that text."""
+
 from __future__ import annotations
 
 import importlib
@@ -44,7 +45,9 @@ def _load_module(place: str, target: str) -> ModuleType:
             extra = EXTRAS[missing.split(".")[0]]
             raise MissingExtraError(f"{target}: {missing} is not installed; pip install 'bnverify[{extra}]'") from None
         if place == missing or place.startswith(f"{missing}."):
-            raise TargetError(f"{target}: there is no module {missing}; is it installed, or the folder wrong?") from None
+            raise TargetError(
+                f"{target}: there is no module {missing}; is it installed, or the folder wrong?"
+            ) from None
         raise TargetError(f"{target}: importing it failed: it needs {missing}, which is not installed") from None
     except (Exception, SystemExit) as problem:
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
@@ -66,7 +69,9 @@ def _load_file(path: Path, target: str) -> ModuleType:
     except ModuleNotFoundError as problem:
         missing = (problem.name or "").split(".")[0]
         if missing in EXTRAS:
-            raise MissingExtraError(f"{target}: {missing} is not installed; pip install 'bnverify[{EXTRAS[missing]}]'") from None
+            raise MissingExtraError(
+                f"{target}: {missing} is not installed; pip install 'bnverify[{EXTRAS[missing]}]'"
+            ) from None
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
     except (Exception, SystemExit) as problem:
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None

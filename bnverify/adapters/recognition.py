@@ -1,4 +1,5 @@
 """Which adapter a target belongs to: a table of recognizers, asked in order."""
+
 from __future__ import annotations
 
 import importlib
@@ -28,16 +29,32 @@ class Adapter:
 
 
 ADAPTERS = (
-    Adapter("torch-module", "torch_module", "torch",
-            "a torch.nn.Module class or instance with the constructor (num_features, eps, momentum, affine, "
-            "track_running_stats)", "torch"),
+    Adapter(
+        "torch-module",
+        "torch_module",
+        "torch",
+        "a torch.nn.Module class or instance with the constructor (num_features, eps, momentum, affine, "
+        "track_running_stats)",
+        "torch",
+    ),
     Adapter("implementation", "implementation", "generated", "an object or class that fulfils bnverify.Implementation"),
-    Adapter("torch-function", "torch_function", "torch-function",
-            "a function like torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, "
-            "momentum, eps)", "torch"),
-    Adapter("textbook", "textbook", "textbook",
-            "batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum) -> (Y, moving_mean, moving_var)"),
-    Adapter("course", "course", "course", "NAME_forward(x, gamma, beta, bn_param) with NAME_backward(dout, cache) beside it"),
+    Adapter(
+        "torch-function",
+        "torch_function",
+        "torch-function",
+        "a function like torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, "
+        "momentum, eps)",
+        "torch",
+    ),
+    Adapter(
+        "textbook",
+        "textbook",
+        "textbook",
+        "batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum) -> (Y, moving_mean, moving_var)",
+    ),
+    Adapter(
+        "course", "course", "course", "NAME_forward(x, gamma, beta, bn_param) with NAME_backward(dout, cache) beside it"
+    ),
     Adapter("numpy-function", "numpy_function", "numpy", "a NumPy function (x, gamma, beta, eps) -> y"),
 )
 
@@ -56,5 +73,7 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
             if subject is not None:
                 return subject
     kind = "class" if isinstance(found, type) else type(found).__name__
-    raise TargetError(f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
-                      f"the shapes that are, and a bnverify.Implementation wraps any other")
+    raise TargetError(
+        f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
+        f"the shapes that are, and a bnverify.Implementation wraps any other"
+    )

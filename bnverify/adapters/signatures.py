@@ -1,4 +1,5 @@
 """The parameters of a callable, as far as Python tells them."""
+
 from __future__ import annotations
 
 import inspect
@@ -33,8 +34,11 @@ def uses_torch(function: Callable[..., Any]) -> bool:
     """Return whether the names that a function's code mentions include a Torch module or function."""
     code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
     names = getattr(code, "co_names", ())
-    return any(str(getattr(scope.get(n), "__name__", "")).split(".")[0] == "torch" or
-               str(getattr(scope.get(n), "__module__", "")).split(".")[0] == "torch" for n in names)
+    return any(
+        str(getattr(scope.get(n), "__name__", "")).split(".")[0] == "torch"
+        or str(getattr(scope.get(n), "__module__", "")).split(".")[0] == "torch"
+        for n in names
+    )
 
 
 def uses_numpy(function: Callable[..., Any]) -> bool:

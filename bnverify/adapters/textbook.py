@@ -1,4 +1,5 @@
 """The textbook function batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum), of Torch or NumPy."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -22,8 +23,18 @@ class Textbook(Implementation):
     def __init__(self, function: Callable[..., Any], convention: Convention, arrays: str, device: str) -> None:
         self.function, self.convention, self.arrays, self.device = function, convention, arrays, device
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and the statistics that the function returned; inference runs with gradients switched off."""
         momentum = 1 - update_rate if self.convention.name == OLD_MOMENTUM else update_rate
         _, shape, _ = channel_layout(x.shape, 1)
@@ -49,7 +60,9 @@ class DifferentiableTextbook(Textbook):
         return gradients(y, leaves, dy)
 
 
-def recognize(found: object, target: str, module: ModuleType, convention: Convention | None, device: str) -> Subject | None:
+def recognize(
+    found: object, target: str, module: ModuleType, convention: Convention | None, device: str
+) -> Subject | None:
     """Return the subject of a function of this signature, or None."""
     if not is_function(found) or parameters(found)[1:7] != SIGNATURE:
         return None
@@ -59,10 +72,26 @@ def recognize(found: object, target: str, module: ModuleType, convention: Conven
         from bnverify.adapters.torch_arrays import TorchArrays, require_device
 
         implementation = DifferentiableTextbook(function, chosen, "torch", require_device(device))
-        return Subject(target, "textbook", implementation, chosen, TorchArrays(), ("inference", "gradients", "state"),
-                       ranks=(2, 4), differentiable=True,
-                       missing={"inference_gradients": "inference is what runs under torch.no_grad()"})
+        return Subject(
+            target,
+            "textbook",
+            implementation,
+            chosen,
+            TorchArrays(),
+            ("inference", "gradients", "state"),
+            ranks=(2, 4),
+            differentiable=True,
+            missing={"inference_gradients": "inference is what runs under torch.no_grad()"},
+        )
     require_cpu(device, target)
     none = "the NumPy form has training only"
-    return Subject(target, "textbook", Textbook(function, chosen, "numpy", "cpu"), chosen, NumpyArrays(), ("state",),
-                   ranks=(2, 4), missing={"inference": none, "gradients": none, "inference_gradients": none})
+    return Subject(
+        target,
+        "textbook",
+        Textbook(function, chosen, "numpy", "cpu"),
+        chosen,
+        NumpyArrays(),
+        ("state",),
+        ranks=(2, 4),
+        missing={"inference": none, "gradients": none, "inference_gradients": none},
+    )

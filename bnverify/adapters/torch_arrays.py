@@ -1,4 +1,5 @@
 """Torch tensors for a subject: made from NumPy arrays, read back, and the device they live on."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Functions like torch.nn.functional.batch_norm, called by position; the name of the first parameter is free."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -24,8 +25,18 @@ class TorchFunction(Implementation):
     def __init__(self, function: Callable[..., torch.Tensor], convention: Convention, device: str) -> None:
         self.function, self.convention, self.device = function, convention, device
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and the statistics as the function left them."""
         y = self.function(x, running_mean, running_var, gamma, beta, training, update_rate, eps)
         return Forward(y, running_mean, running_var, (y, (x, gamma, beta)))
@@ -36,11 +47,20 @@ class TorchFunction(Implementation):
         return gradients(y, leaves, dy)
 
 
-def recognize(found: object, target: str, module: ModuleType, convention: Convention | None, device: str) -> Subject | None:
+def recognize(
+    found: object, target: str, module: ModuleType, convention: Convention | None, device: str
+) -> Subject | None:
     """Return the subject of a function of this signature, or None."""
     if not is_function(found) or parameters(found)[1:8] != SIGNATURE:
         return None
     chosen = convention or PRESETS["torch-function"]
     implementation = TorchFunction(found, chosen, require_device(device))  # type: ignore[arg-type]
-    return Subject(target, "torch-function", implementation, chosen, TorchArrays(),
-                   ("inference", "gradients", "inference_gradients", "state"), differentiable=True)
+    return Subject(
+        target,
+        "torch-function",
+        implementation,
+        chosen,
+        TorchArrays(),
+        ("inference", "gradients", "inference_gradients", "state"),
+        differentiable=True,
+    )

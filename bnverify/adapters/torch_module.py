@@ -1,4 +1,5 @@
 """torch.nn.Module classes and instances with BatchNorm's constructor and state."""
+
 from __future__ import annotations
 
 import copy
@@ -33,8 +34,18 @@ class TorchModule(Implementation):
     def __init__(self, module: type[nn.Module] | nn.Module, convention: Convention, device: str) -> None:
         self.module, self.convention, self.device = module, convention, device
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and the layer's buffers after the call."""
         cumulative = self.convention.update_rate == CUMULATIVE
         momentum = None if cumulative else update_rate
@@ -42,7 +53,7 @@ class TorchModule(Implementation):
             layer: Any = copy.deepcopy(self.module)
             layer.eps, layer.momentum = eps, momentum
         else:
-            layer = self.module(num_features=len(gamma), eps=eps, momentum=momentum)  # type: ignore[call-arg]
+            layer = self.module(num_features=len(gamma), eps=eps, momentum=momentum)
         layer.to(device=x.device, dtype=x.dtype)
         layer.train(training)
         differentiable = x.requires_grad
@@ -59,7 +70,9 @@ class TorchModule(Implementation):
         return gradients(y, leaves, dy)
 
 
-def recognize(found: object, target: str, module: ModuleType, convention: Convention | None, device: str) -> Subject | None:
+def recognize(
+    found: object, target: str, module: ModuleType, convention: Convention | None, device: str
+) -> Subject | None:
     """Return the subject of a Torch layer, or None where ``found`` is none."""
     is_class = isinstance(found, type) and issubclass(found, nn.Module)
     if not is_class and not isinstance(found, nn.Module):
@@ -69,27 +82,42 @@ def recognize(found: object, target: str, module: ModuleType, convention: Conven
         raise TargetError(f"{target}: {kind.__name__} is instance normalization, not batch normalization")
     offered = set(parameters(kind)) if is_class else {n for n in CONSTRUCTOR if hasattr(found, n)}
     if not offered >= CONSTRUCTOR:
-        raise TargetError(f"{target}: {kind.__name__} is no batch normalization: its constructor lacks "
-                          f"{', '.join(sorted(CONSTRUCTOR - offered))}; wrap another shape in a bnverify.Implementation")
+        raise TargetError(
+            f"{target}: {kind.__name__} is no batch normalization: its constructor lacks "
+            f"{', '.join(sorted(CONSTRUCTOR - offered))}; wrap another shape in a bnverify.Implementation"
+        )
     layer: Any = _built(found, target) if is_class else found
     lacking = [n for n in STATE if getattr(layer, n, None) is None]
     if lacking:
-        raise TargetError(f"{target}: the layer has no {', '.join(lacking)}; a layer with affine=True and "
-                          f"track_running_stats=True is checked, any other through a bnverify.Implementation")
+        raise TargetError(
+            f"{target}: the layer has no {', '.join(lacking)}; a layer with affine=True and "
+            f"track_running_stats=True is checked, any other through a bnverify.Implementation"
+        )
+    given: Any = found
     chosen = convention or PRESETS["torch"]
     if not is_class and layer.momentum is None and convention is None:
         chosen = chosen.changed({"update_rate": CUMULATIVE})
     ranks = _ranks(kind)
-    return Subject(target, "torch-module", TorchModule(found, chosen, require_device(device)), chosen,  # type: ignore[arg-type]
-                   TorchArrays(), REQUIRED, ranks=ranks, differentiable=True,
-                   channels=None if is_class else int(layer.num_features))
+    return Subject(
+        target,
+        "torch-module",
+        TorchModule(given, chosen, require_device(device)),
+        chosen,
+        TorchArrays(),
+        REQUIRED,
+        ranks=ranks,
+        differentiable=True,
+        channels=None if is_class else int(layer.num_features),
+    )
 
 
 def _built(kind: Any, target: str) -> Any:
     try:
         return kind(num_features=3)
     except Exception as problem:
-        raise TargetError(f"{target}: {kind.__name__}(num_features=3) raised {type(problem).__name__}: {problem}") from None
+        raise TargetError(
+            f"{target}: {kind.__name__}(num_features=3) raised {type(problem).__name__}: {problem}"
+        ) from None
 
 
 def _ranks(kind: type[nn.Module]) -> tuple[int, ...]:

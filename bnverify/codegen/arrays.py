@@ -1,4 +1,5 @@
 """Functions of whole arrays, printed for NumPy or Torch: any rank (N, C, *S), any channel axis."""
+
 from __future__ import annotations
 
 import textwrap
@@ -37,7 +38,9 @@ def _signature(function: Function, dialect: Dialect, has_data: bool) -> list[str
     parameters = [f"{p}: {SCALARS.get(p, dialect.array)}" for p in function.parameters]
     if has_data:
         parameters += ["*", "channel_axis: int = 1"]
-    result = dialect.array if len(function.returns) == 1 else f"tuple[{', '.join([dialect.array] * len(function.returns))}]"
+    result = (
+        dialect.array if len(function.returns) == 1 else f"tuple[{', '.join([dialect.array] * len(function.returns))}]"
+    )
     return signature(function.name, parameters, result)
 
 
@@ -46,15 +49,18 @@ def signature(name: str, parameters: list[str], result: str) -> list[str]:
     line = f"def {name}({', '.join(parameters)}) -> {result}:"
     if len(line) <= WIDTH:
         return [line]
-    rows = textwrap.wrap(", ".join(p.replace(" ", "~") for p in parameters) + ",", WIDTH - len(INDENT), break_on_hyphens=False)
+    rows = textwrap.wrap(
+        ", ".join(p.replace(" ", "~") for p in parameters) + ",", WIDTH - len(INDENT), break_on_hyphens=False
+    )
     return [f"def {name}(", *(INDENT + row.replace("~", " ") for row in rows), f") -> {result}:"]
 
 
 def _docstring(function: Function, data: list[str], channel: list[str]) -> list[str]:
     lines = [f'{INDENT}"""{function.summary}', ""]
     if data:
-        lines.append(f"{INDENT}{', '.join(data)}: (N, C, *S), with the channels at channel_axis. "
-                     f"{', '.join(channel)}: (C,).")
+        lines.append(
+            f"{INDENT}{', '.join(data)}: (N, C, *S), with the channels at channel_axis. {', '.join(channel)}: (C,)."
+        )
     else:
         lines.append(f"{INDENT}{', '.join(channel)}: (C,).")
     wide = [r for r in function.returns if _rank(function.program, r) == 2]
@@ -83,8 +89,14 @@ def _each(line: str, first: str, arrays: list[str]) -> list[str]:
 
 
 def _pass_comment(program: Program, group: list[Statement], number: int) -> list[str]:
-    reads = sorted({s.name for st in group for s in st.expr.free_symbols if len(program.axes.get(s, ())) == 2
-                    and s in program.inputs})
+    reads = sorted(
+        {
+            s.name
+            for st in group
+            for s in st.expr.free_symbols
+            if len(program.axes.get(s, ())) == 2 and s in program.inputs
+        }
+    )
     if not reads:
         return [f"{INDENT}# a channel at a time"]
     sums = [st.name.name for st in group if st.over]

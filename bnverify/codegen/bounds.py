@@ -1,4 +1,5 @@
 """The bounds' evaluators: rounding programs printed as NumPy functions of absolute values, shaped (C, m) and (C, 1)."""
+
 from __future__ import annotations
 
 import sympy as sp
@@ -14,7 +15,8 @@ def print_bound(program: Program, summary: str) -> list[str]:
     """Return the lines of one evaluator: its parameters are the program's inputs by keyword, and m."""
     names = sorted(s.name for s in program.inputs)
     needs_count = any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols)
-    parameters = [f"{n}: Array" for n in names] + (["m: int"] if needs_count else [])
+    parameters = [f"{n}: {'Array' if program.axes[program.symbol(n)] else 'float'}" for n in names]
+    parameters += ["m: int"] if needs_count else []
     lines = [f"def {program.name}(", f"{INDENT}*,"]
     row = INDENT
     for parameter in parameters:
@@ -23,8 +25,14 @@ def print_bound(program: Program, summary: str) -> list[str]:
             row = INDENT
         row += f"{parameter}, "
     result = ", ".join(["Array"] * len(program.outputs))
-    lines += [row.rstrip(), f") -> tuple[{result}]:", f'{INDENT}"""{summary}', "",
-              f"{INDENT}Everything is an absolute value; data are (C, m), what belongs to a channel (C, 1).", f'{INDENT}"""']
+    lines += [
+        row.rstrip(),
+        f") -> tuple[{result}]:",
+        f'{INDENT}"""{summary}',
+        "",
+        f"{INDENT}Everything is an absolute value; data are (C, m), what belongs to a channel (C, 1).",
+        f'{INDENT}"""',
+    ]
     printer = ExpressionPrinter(program.axes, "np.sqrt")
     for statement in program.body:
         if not statement.over:

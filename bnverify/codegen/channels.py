@@ -1,4 +1,5 @@
 """Functions of one channel in ball arithmetic: lists of values, plain loops."""
+
 from __future__ import annotations
 
 import sympy as sp
@@ -18,8 +19,14 @@ def print_function(function: Function) -> list[str]:
     if len(function.returns) > 1:
         result = f"tuple[{result}]"
     lists = [p for p in function.parameters if kind[p] == "Values"]
-    lines = [*signature(function.name, [f"{p}: {k}" for p, k in kind.items()], result), f'{INDENT}"""{function.summary}', "", f"{INDENT}{', '.join(lists)}: m values; the rest scalars.",
-             f"{INDENT}Source: {function.source}.", f'{INDENT}"""']
+    lines = [
+        *signature(function.name, [f"{p}: {k}" for p, k in kind.items()], result),
+        f'{INDENT}"""{function.summary}',
+        "",
+        f"{INDENT}{', '.join(lists)}: m values; the rest scalars.",
+        f"{INDENT}Source: {function.source}.",
+        f'{INDENT}"""',
+    ]
     if any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols):
         lines.append(f"{INDENT}m = len({lists[0]})")
     for statement in program.body:
@@ -47,8 +54,9 @@ def _right_side(statement: Statement, program: Program, data: set[sp.Symbol]) ->
 
 def _squares_as_products(expr: sp.Expr) -> sp.Expr:
     """Write a symbol's square as a product, which ball arithmetic does twice as fast as a power."""
-    return expr.replace(lambda e: e.is_Pow and e.exp == 2 and e.base.is_Symbol,
-                        lambda e: sp.Mul(e.base, e.base, evaluate=False))
+    return expr.replace(
+        lambda e: e.is_Pow and e.exp == 2 and e.base.is_Symbol, lambda e: sp.Mul(e.base, e.base, evaluate=False)
+    )
 
 
 def _with_shared_differences(program: Program) -> Program:
@@ -56,7 +64,11 @@ def _with_shared_differences(program: Program) -> Program:
     found: dict[sp.Expr, int] = {}
     for statement in program.body:
         for part in statement.expr.atoms(sp.Add):
-            if "i" in program.axes_of(part) and len(part.args) == 2 and all(a.is_Symbol or (-a).is_Symbol for a in part.args):
+            if (
+                "i" in program.axes_of(part)
+                and len(part.args) == 2
+                and all(a.is_Symbol or (-a).is_Symbol for a in part.args)
+            ):
                 found[part] = found.get(part, 0) + 1
     shared = {part: sp.Symbol(f"centred{k or ''}", real=True) for k, (part, n) in enumerate(found.items()) if n > 1}
     body: list[Statement] = []

@@ -1,4 +1,5 @@
 """The array libraries that whole-array functions are printed for, as data."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -24,8 +25,15 @@ class Dialect:
 
 NUMPY = Dialect(
     name="numpy",
-    imports=("from typing import Any", "", "import numpy as np", "", "from bnverify.layout import channel_layout", "",
-             "Array = np.ndarray[Any, np.dtype[Any]]"),
+    imports=(
+        "from typing import Any",
+        "",
+        "import numpy as np",
+        "",
+        "from bnverify.layout import channel_layout",
+        "",
+        "Array = np.ndarray[Any, np.dtype[Any]]",
+    ),
     array="Array",
     root="np.sqrt",
     total="np.sum({}, axis=axes, keepdims=True)",
@@ -34,14 +42,22 @@ NUMPY = Dialect(
 
 TORCH = Dialect(
     name="torch",
-    imports=("import torch", "", "from bnverify.layout import channel_layout", "",
-             "HALF = (torch.float16, torch.bfloat16)"),
+    imports=(
+        "import torch",
+        "",
+        "from bnverify.layout import channel_layout",
+        "",
+        "HALF = (torch.float16, torch.bfloat16)",
+    ),
     array="torch.Tensor",
     root="torch.sqrt",
     total="torch.sum({}, dim=axes, keepdim=True)",
     zeros="torch.zeros({}, dtype=wide, device=x.device)",
-    widen=("dtype = {first}.dtype", "wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32",
-           "{array} = {array}.to(wide)"),
+    widen=(
+        "dtype = {first}.dtype",
+        "wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32",
+        "{array} = {array}.to(wide)",
+    ),
     narrow="{}.to(dtype)",
 )
 

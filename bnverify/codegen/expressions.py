@@ -1,4 +1,5 @@
 """Scalar expressions printed as Python: factors with few indices first, so that a channel's work is done once a channel."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -13,7 +14,9 @@ from bnverify.symbolic.program import Indices
 class ExpressionPrinter(PythonCodePrinter):
     """SymPy's own Python printer with roots by name, products ordered by indices and sums with the positive terms first."""
 
-    def __init__(self, axes: Mapping[sp.Symbol, Indices], root: str, names: Mapping[sp.Symbol, str] | None = None) -> None:
+    def __init__(
+        self, axes: Mapping[sp.Symbol, Indices], root: str, names: Mapping[sp.Symbol, str] | None = None
+    ) -> None:
         super().__init__({"fully_qualified_modules": False})
         self.index_sets = axes
         self.root = root
@@ -25,7 +28,7 @@ class ExpressionPrinter(PythonCodePrinter):
         return len(letters)
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
-        return self.names.get(expr, expr.name)
+        return str(self.names.get(expr, expr.name))
 
     def _print_Rational(self, expr: sp.Rational) -> str:
         return repr(float(expr)) if expr.q & (expr.q - 1) == 0 else f"({expr.p} / {expr.q})"
@@ -89,7 +92,9 @@ class ExpressionPrinter(PythonCodePrinter):
         return bool(factor.is_Pow and factor.exp.is_negative)
 
 
-def assignment(name: str, text: str, expr: sp.Expr, printer: ExpressionPrinter, indent: str, width: int = 116) -> list[str]:
+def assignment(
+    name: str, text: str, expr: sp.Expr, printer: ExpressionPrinter, indent: str, width: int = 116
+) -> list[str]:
     """Return the lines of ``name = text``, broken at the terms of a sum where one line would be too long."""
     line = f"{indent}{name} = {text}"
     if len(line) <= width:
@@ -104,7 +109,7 @@ def assignment(name: str, text: str, expr: sp.Expr, printer: ExpressionPrinter, 
     terms = printer.doprint(longest).split(" + ")
     while any(t.count("(") != t.count(")") for t in terms):
         k = next(k for k, t in enumerate(terms) if t.count("(") != t.count(")"))
-        terms[k:k + 2] = [" + ".join(terms[k:k + 2])]
+        terms[k : k + 2] = [" + ".join(terms[k : k + 2])]
     lines = [f"{indent}{name} = {before}("]
     row = indent + "    " + terms[0]
     for term in terms[1:]:

@@ -1,4 +1,5 @@
 """What is printed: one table of functions, each a program with the order of its parameters and results."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -31,26 +32,50 @@ def array_functions() -> tuple[Function, ...]:
     training = derived("training_forward").program
     gradient = whole_gradient().cut(["batch_mean", "inv_std"], GRADIENTS, "training_vjp")
     inference_gradient = derived("inference_gradient").program
-    update = derived("running_update").program.cut(["batch_mean", "batch_var"], ["new_running_mean", "new_running_var"], "running_update")
+    update = derived("running_update").program.cut(
+        ["batch_mean", "batch_var"], ["new_running_mean", "new_running_var"], "running_update"
+    )
     return (
-        Function("training_forward", training, ("x", "gamma", "beta", "eps"),
-                 ("y", "batch_mean", "batch_var", "inv_std"),
-                 "Normalize every channel of x by its batch mean and biased batch variance, the variance in two passes.",
-                 derived("training_forward").source),
-        Function("training_vjp", gradient, ("dy", "x", "gamma", "batch_mean", "inv_std"), GRADIENTS,
-                 "Return the gradients of training in closed form, from the mean and 1/s that the forward pass saved.",
-                 derived("input_gradient").source),
-        Function("inference", derived("inference").program, ("x", "gamma", "beta", "running_mean", "running_var", "eps"),
-                 ("y",), "Normalize every channel of x by its stored mean and variance.", derived("inference").source),
-        Function("inference_vjp", inference_gradient.needed_for([inference_gradient.symbol(o) for o in GRADIENTS]),
-                 ("dy", "x", "gamma", "running_mean", "running_var", "eps"), GRADIENTS,
-                 "Return the gradients of inference, where the statistics are constants.",
-                 derived("inference_backward").source),
-        Function("running_update", update,
-                 ("running_mean", "running_var", "batch_mean", "batch_var", "m", "update_rate", "correction"),
-                 ("new_running_mean", "new_running_var"),
-                 "Return the stored statistics after one batch of m values a channel.",
-                 derived("running_update").source),
+        Function(
+            "training_forward",
+            training,
+            ("x", "gamma", "beta", "eps"),
+            ("y", "batch_mean", "batch_var", "inv_std"),
+            "Normalize every channel of x by its batch mean and biased batch variance, the variance in two passes.",
+            derived("training_forward").source,
+        ),
+        Function(
+            "training_vjp",
+            gradient,
+            ("dy", "x", "gamma", "batch_mean", "inv_std"),
+            GRADIENTS,
+            "Return the gradients of training in closed form, from the mean and 1/s that the forward pass saved.",
+            derived("input_gradient").source,
+        ),
+        Function(
+            "inference",
+            derived("inference").program,
+            ("x", "gamma", "beta", "running_mean", "running_var", "eps"),
+            ("y",),
+            "Normalize every channel of x by its stored mean and variance.",
+            derived("inference").source,
+        ),
+        Function(
+            "inference_vjp",
+            inference_gradient.needed_for([inference_gradient.symbol(o) for o in GRADIENTS]),
+            ("dy", "x", "gamma", "running_mean", "running_var", "eps"),
+            GRADIENTS,
+            "Return the gradients of inference, where the statistics are constants.",
+            derived("inference_backward").source,
+        ),
+        Function(
+            "running_update",
+            update,
+            ("running_mean", "running_var", "batch_mean", "batch_var", "m", "update_rate", "correction"),
+            ("new_running_mean", "new_running_var"),
+            "Return the stored statistics after one batch of m values a channel.",
+            derived("running_update").source,
+        ),
     )
 
 
@@ -59,18 +84,44 @@ def oracle_functions() -> tuple[Function, ...]:
     training, update = derived("training_forward").program, derived("running_update").program
     backward, inference = derived("inference_gradient").program, derived("inference").program
     return (
-        Function("training", training, ("x", "gamma", "beta", "eps"), ("y", "batch_mean", "inv_std"),
-                 "Return y, the mean and 1/s of one channel in training.", derived("training_forward").source),
-        Function("training_gradients", whole_gradient(), ("x", "gamma", "beta", "eps", "dy"),
-                 ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta"),
-                 "Return y, the mean, 1/s and all gradients of one channel in training.",
-                 derived("input_gradient").source),
-        Function("inference", inference, ("x", "gamma", "beta", "running_mean", "running_var", "eps"), ("y",),
-                 "Return y of one channel in inference.", derived("inference").source),
-        Function("inference_gradients", backward,
-                 ("x", "gamma", "beta", "running_mean", "running_var", "eps", "dy"), ("y", "dx", "dgamma", "dbeta"),
-                 "Return y and the gradients of one channel in inference.", derived("inference_backward").source),
-        Function("running", update, ("x", "running_mean", "running_var", "update_rate", "correction"),
-                 ("new_running_mean", "new_running_var"),
-                 "Return the stored statistics of one channel after one batch.", derived("running_update").source),
+        Function(
+            "training",
+            training,
+            ("x", "gamma", "beta", "eps"),
+            ("y", "batch_mean", "inv_std"),
+            "Return y, the mean and 1/s of one channel in training.",
+            derived("training_forward").source,
+        ),
+        Function(
+            "training_gradients",
+            whole_gradient(),
+            ("x", "gamma", "beta", "eps", "dy"),
+            ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta"),
+            "Return y, the mean, 1/s and all gradients of one channel in training.",
+            derived("input_gradient").source,
+        ),
+        Function(
+            "inference",
+            inference,
+            ("x", "gamma", "beta", "running_mean", "running_var", "eps"),
+            ("y",),
+            "Return y of one channel in inference.",
+            derived("inference").source,
+        ),
+        Function(
+            "inference_gradients",
+            backward,
+            ("x", "gamma", "beta", "running_mean", "running_var", "eps", "dy"),
+            ("y", "dx", "dgamma", "dbeta"),
+            "Return y and the gradients of one channel in inference.",
+            derived("inference_backward").source,
+        ),
+        Function(
+            "running",
+            update,
+            ("x", "running_mean", "running_var", "update_rate", "correction"),
+            ("new_running_mean", "new_running_var"),
+            "Return the stored statistics of one channel after one batch.",
+            derived("running_update").source,
+        ),
     )

@@ -1,4 +1,5 @@
 """How often a program must go over its data: the passes that its dependencies force, worked out from its index sets."""
+
 from __future__ import annotations
 
 from bnverify.symbolic.program import Program, Statement

@@ -1,4 +1,5 @@
 """All seeded faults by name, as subjects that a check can run on."""
+
 from __future__ import annotations
 
 from bnverify.adapters.implementation import subject_of_implementation

@@ -1,4 +1,5 @@
 """A program mutation as an implementation: the right generated code with one wrong step, computed in float64."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -20,23 +21,42 @@ class Mutant(Implementation):
 
     def __init__(self, name: str, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention
-        self.step, self.function = MUTANTS[name]
+        self.step: str = MUTANTS[name][0]
+        self.function: Any = MUTANTS[name][1]
+        self._axis: dict[str, Any] = {"channel_axis": convention.channel_axis}
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and new statistics."""
-        dtype, axis = x.dtype, {"channel_axis": self.convention.channel_axis}
-        wide = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
+        dtype, axis = x.dtype, self._axis
+        wide: list[Any] = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
         saved = (training, dtype, wide, eps)
+        x, gamma, beta, running_mean, running_var = wide
         with np.errstate(all="ignore"):
             if not training:
-                y = (self.function(*wide, eps, np.zeros_like(wide[0]), **axis)[0] if self.step == "inference"
-                     else right.inference(*wide, eps, **axis))
-                return Forward(y.astype(dtype), running_mean, running_var, saved)
-            y = (self.function(*wide[:3], eps, np.zeros_like(wide[0]), **axis)[0] if self.step == "training"
-                 else right.training_forward(*wide[:3], eps, **axis)[0])
-            state = self._state(wide, update_rate)
-        return Forward(y.astype(dtype), *(v.astype(dtype) for v in state), saved)
+                y = (
+                    self.function(*wide, eps, np.zeros_like(wide[0]), **axis)[0]
+                    if self.step == "inference"
+                    else right.inference(x, gamma, beta, running_mean, running_var, eps, **axis)
+                )
+                return Forward(y.astype(dtype), running_mean.astype(dtype), running_var.astype(dtype), saved)
+            y = (
+                self.function(*wide[:3], eps, np.zeros_like(wide[0]), **axis)[0]
+                if self.step == "training"
+                else right.training_forward(x, gamma, beta, eps, **axis)[0]
+            )
+            mean, var = self._state(wide, update_rate)
+        return Forward(y.astype(dtype), mean.astype(dtype), var.astype(dtype), saved)
 
     def _state(self, wide: list[Any], update_rate: float) -> tuple[Any, Any]:
         x, gamma, beta, mean, var = wide
@@ -52,11 +72,14 @@ class Mutant(Implementation):
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
         """Return dx, dgamma and dbeta."""
         training, dtype, (x, gamma, beta, mean, var), eps = saved
-        dy, axis = np.asarray(dy, dtype=np.float64), {"channel_axis": self.convention.channel_axis}
+        dy, axis = np.asarray(dy, dtype=np.float64), self._axis
         with np.errstate(all="ignore"):
             if not training:
-                found = (self.function(x, gamma, beta, mean, var, eps, dy, **axis)[1:] if self.step == "inference"
-                         else right.inference_vjp(dy, x, gamma, mean, var, eps, **axis))
+                found = (
+                    self.function(x, gamma, beta, mean, var, eps, dy, **axis)[1:]
+                    if self.step == "inference"
+                    else right.inference_vjp(dy, x, gamma, mean, var, eps, **axis)
+                )
             elif self.step == "training":
                 found = self.function(x, gamma, beta, eps, dy, **axis)[3:]
             else:

@@ -1,4 +1,6 @@
 """Seeded faults that no formula shows: wrong order, place, time or type, written by hand over the right generated code."""
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -18,21 +20,35 @@ FAULTS: dict[str, tuple[type[GeneratedNumpy], str]] = {}
 
 def fault(name: str, meaning: str) -> Callable[[type[GeneratedNumpy]], type[GeneratedNumpy]]:
     """Register an implementation with one structural fault."""
+
     def register(kind: type[GeneratedNumpy]) -> type[GeneratedNumpy]:
         if name in FAULTS:
             raise ValueError(f"the fault {name} is registered twice")
         FAULTS[name] = kind, meaning
         return kind
+
     return register
 
 
 class _WithY(GeneratedNumpy):
     """The right code with another y in training."""
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return the right result with y replaced."""
-        out = super().forward(x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training)
+        out = super().forward(
+            x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
+        )
         return out._replace(y=self.wrong_y(x, gamma, beta, eps, out.y)) if training and x.size else out
 
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
@@ -78,10 +94,14 @@ class InstanceStatistics(_WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
         first = x[: max(1, x.shape[0] // 2)]
-        return self.normalized(x, gamma, beta, first.mean(axis=axes, keepdims=True), first.var(axis=axes, keepdims=True), eps)
+        return self.normalized(
+            x, gamma, beta, first.mean(axis=axes, keepdims=True), first.var(axis=axes, keepdims=True), eps
+        )
 
 
-@fault("tail-ignored", "the last value of a channel does not reach the statistics, as in a kernel without its tail loop")
+@fault(
+    "tail-ignored", "the last value of a channel does not reach the statistics, as in a kernel without its tail loop"
+)
 class TailIgnored(_WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
@@ -166,8 +186,11 @@ class UpdateRateIgnored(GeneratedNumpy):
 class Float32Inside(GeneratedNumpy):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         dtype = arguments[0].dtype
-        out = super().forward(*(a.astype(np.float32) for a in arguments), eps=eps, update_rate=update_rate, training=training)
-        return Forward(*(v.astype(dtype) for v in out[:3]), (dtype, out.saved))
+        out = super().forward(
+            *(a.astype(np.float32) for a in arguments), eps=eps, update_rate=update_rate, training=training
+        )
+        y, mean, var = (v.astype(dtype) for v in out[:3])
+        return Forward(y, mean, var, (dtype, out.saved))
 
     def backward(self, saved: Any, dy: Any) -> Any:
         dtype, inner = saved
@@ -257,8 +280,10 @@ class StateUpdatedTwice(GeneratedNumpy):
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:
             return out
-        again = super().forward(*arguments[:3], out.running_mean, out.running_var, eps=eps, update_rate=update_rate,
-                                training=True)
+        x, gamma, beta, *_ = arguments
+        again = super().forward(
+            x, gamma, beta, out.running_mean, out.running_var, eps=eps, update_rate=update_rate, training=True
+        )
         return out._replace(running_mean=again.running_mean, running_var=again.running_var)
 
 
@@ -292,20 +317,42 @@ class EmptyBatchNanState(GeneratedNumpy):
     def __init__(self, convention: Convention = RAISES) -> None:
         super().__init__(convention)
 
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         if x.size:
-            return super().forward(x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate,
-                                   training=training)
+            return super().forward(
+                x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
+            )
         nothing = running_mean.dtype.type(np.nan)
         return Forward(x.copy(), running_mean * nothing, running_var * running_var.dtype.type(1 - update_rate))
 
 
 @fault("empty-batch-accepted", "an empty batch leaves y of another shape")
 class EmptyBatchAccepted(EmptyBatchNanState):
-    def forward(self, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float,
-                update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         if x.size:
-            return GeneratedNumpy.forward(self, x, gamma, beta, running_mean, running_var, eps=eps,
-                                          update_rate=update_rate, training=training)
+            return GeneratedNumpy.forward(
+                self, x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
+            )
         return Forward(x.reshape(0), running_mean, running_var)

@@ -16,8 +16,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def training_forward_error(
     *,
-    abs_beta: Array, abs_c_x: Array, abs_eps: Array, abs_gamma: Array, abs_x: Array, input_rounding: Array,
-    s: Array, unit: Array, m: int,
+    abs_beta: Array, abs_c_x: Array, abs_eps: float, abs_gamma: Array, abs_x: Array, input_rounding: float,
+    s: Array, unit: float, m: int,
 ) -> tuple[Array, Array]:
     """First-order rounding errors of y and 1/s in training.
 
@@ -56,8 +56,8 @@ def training_forward_majorant(
 
 def training_gradient_error(
     *,
-    abs_c_dy: Array, abs_c_x: Array, abs_dy: Array, abs_eps: Array, abs_gamma: Array, abs_mean_dy: Array,
-    abs_x: Array, input_rounding: Array, s: Array, unit: Array, m: int,
+    abs_c_dy: Array, abs_c_x: Array, abs_dy: Array, abs_eps: float, abs_gamma: Array, abs_mean_dy: Array,
+    abs_x: Array, input_rounding: float, s: Array, unit: float, m: int,
 ) -> tuple[Array, Array, Array]:
     """First-order rounding errors of the gradients of training.
 
@@ -114,8 +114,8 @@ def training_gradient_majorant(
 
 def inference_error(
     *,
-    abs_beta: Array, abs_eps: Array, abs_gamma: Array, abs_running_mean: Array, abs_running_var: Array,
-    abs_x: Array, input_rounding: Array, s: Array, unit: Array,
+    abs_beta: Array, abs_eps: float, abs_gamma: Array, abs_running_mean: Array, abs_running_var: Array,
+    abs_x: Array, input_rounding: float, s: Array, unit: float,
 ) -> tuple[Array]:
     """First-order rounding error of y in inference.
 
@@ -134,8 +134,8 @@ def inference_error(
 
 def inference_dx_error(
     *,
-    abs_dy: Array, abs_eps: Array, abs_gamma: Array, abs_running_var: Array, input_rounding: Array, s: Array,
-    unit: Array,
+    abs_dy: Array, abs_eps: float, abs_gamma: Array, abs_running_var: Array, input_rounding: float, s: Array,
+    unit: float,
 ) -> tuple[Array]:
     """First-order rounding error of dx in inference.
 
@@ -149,8 +149,8 @@ def inference_dx_error(
 
 def inference_parameter_error(
     *,
-    abs_c_dy: Array, abs_c_x: Array, abs_dy: Array, abs_eps: Array, abs_mean_dy: Array, abs_mean_x: Array,
-    abs_running_mean: Array, abs_running_var: Array, abs_x: Array, input_rounding: Array, s: Array, unit: Array,
+    abs_c_dy: Array, abs_c_x: Array, abs_dy: Array, abs_eps: float, abs_mean_dy: Array, abs_mean_x: Array,
+    abs_running_mean: Array, abs_running_var: Array, abs_x: Array, input_rounding: float, s: Array, unit: float,
     m: int,
 ) -> tuple[Array, Array]:
     """First-order rounding errors of dgamma and dbeta in inference.
@@ -187,8 +187,8 @@ def inference_parameter_error(
 
 def running_error(
     *,
-    abs_c_x: Array, abs_correction: Array, abs_mean_x: Array, abs_running_mean: Array, abs_running_var: Array,
-    abs_update_rate: Array, abs_x: Array, freedom: Array, input_rounding: Array, unit: Array, m: int,
+    abs_c_x: Array, abs_correction: float, abs_mean_x: Array, abs_running_mean: Array, abs_running_var: Array,
+    abs_update_rate: float, abs_x: Array, freedom: float, input_rounding: float, unit: float, m: int,
 ) -> tuple[Array, Array]:
     """First-order rounding errors of the stored statistics.
 
@@ -226,7 +226,7 @@ def running_error(
 
 def running_majorant(
     *,
-    abs_c_x: Array, abs_running_var: Array, abs_update_rate: Array, freedom: Array,
+    abs_c_x: Array, abs_running_var: Array, abs_update_rate: float, freedom: float,
 ) -> tuple[Array]:
     """The majorant of the stored variance.
 

@@ -1,4 +1,5 @@
 """Derivations and proofs as text, LaTeX, Markdown or Python, with their certificates."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -15,10 +16,22 @@ from bnverify.symbolic.program import Program, Statement
 from bnverify.symbolic.prove import Proof
 from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, names
 
-GREEK = {"batch_mean": r"\mu", "batch_var": r"\sigma^2", "inv_std": r"s^{-1}", "x_hat": r"\hat{x}", "eps": r"\varepsilon",
-         "gamma": r"\gamma", "beta": r"\beta", "running_mean": r"\mu_r", "running_var": r"\sigma_r^2",
-         "new_running_mean": r"\mu_r'", "new_running_var": r"\sigma_r'^2", "update_rate": "a", "correction": r"\kappa",
-         "step": "k"}
+GREEK = {
+    "batch_mean": r"\mu",
+    "batch_var": r"\sigma^2",
+    "inv_std": r"s^{-1}",
+    "x_hat": r"\hat{x}",
+    "eps": r"\varepsilon",
+    "gamma": r"\gamma",
+    "beta": r"\beta",
+    "running_mean": r"\mu_r",
+    "running_var": r"\sigma_r^2",
+    "new_running_mean": r"\mu_r'",
+    "new_running_var": r"\sigma_r'^2",
+    "update_rate": "a",
+    "correction": r"\kappa",
+    "step": "k",
+}
 """The paper's letters for the names of code."""
 
 
@@ -53,11 +66,25 @@ def _program_text(entry: Derivation, certificate: Certificate) -> str:
 
 
 def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
-    rows = [f"| `{s.name}` | {''.join(sorted(s.over)) or '–'} | `{s.expr}` | ${_latex(s.name)} = {_right_side(s)}$ |"
-            for s in entry.program.body]
+    rows = [
+        f"| `{s.name}` | {''.join(sorted(s.over)) or '–'} | `{s.expr}` | ${_latex(s.name)} = {_right_side(s)}$ |"
+        for s in entry.program.body
+    ]
     inputs = ", ".join(f"`{_declaration(entry.program, s)}`" for s in entry.program.inputs)
-    lines = [f"# {entry.title}", "", f"Source: {entry.source}.", "", f"Inputs: {inputs}.", "",
-             "| name | summed over | expression | formula |", "|---|---|---|---|", *rows, "", "## Certificate", ""]
+    lines = [
+        f"# {entry.title}",
+        "",
+        f"Source: {entry.source}.",
+        "",
+        f"Inputs: {inputs}.",
+        "",
+        "| name | summed over | expression | formula |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "## Certificate",
+        "",
+    ]
     return "\n".join([*lines, *(f"- {line.strip()}" for line in _certificate_lines(certificate)[1:])])
 
 
@@ -72,16 +99,21 @@ def _program_python(entry: Derivation, certificate: Certificate) -> str:
     parameters = tuple(s.name for s in sorted(program.inputs, key=lambda s: (-len(program.axes[s]), s.name)))
     if any(not program.axes[s] <= {"i", "c"} for s in program.axes):
         raise UsageError(f"derive {entry.name}: only programs over one layer are printed as Python; use text or latex")
-    function = Function(entry.name, program, parameters, tuple(s.name for s in program.outputs), entry.title + ".",
-                        entry.source)
+    function = Function(
+        entry.name, program, parameters, tuple(s.name for s in program.outputs), entry.title + ".", entry.source
+    )
     head = [f"# {line}" for line in _certificate_lines(certificate)]
     return "\n".join([*head, *NUMPY.imports, "", "", *print_function(function, NUMPY)])
 
 
 def _certificate_lines(certificate: Certificate) -> list[str]:
     conditions = certificate.side_conditions or ("none",)
-    return [f"certificate of {certificate.name}", *(f"  route: {route}" for route in certificate.routes),
-            *(f"  side condition: {condition}" for condition in conditions), f"  digest: {certificate.digest}"]
+    return [
+        f"certificate of {certificate.name}",
+        *(f"  route: {route}" for route in certificate.routes),
+        *(f"  side condition: {condition}" for condition in conditions),
+        f"  digest: {certificate.digest}",
+    ]
 
 
 def _declaration(program: Program, symbol: sp.Symbol) -> str:
@@ -122,14 +154,19 @@ def _right_side(statement: Statement) -> str:
 def _steps(proof: Proof) -> list[str]:
     lines = [f"{s.left}  =  {s.right}" + (f"   [{', '.join(s.axioms)}]" if s.axioms else "") for s in proof.steps]
     for equation in proof.claims:
-        lines += [f"left of '{equation.what}'  =  {equation.left}", f"right of '{equation.what}'  =  {equation.right}",
-                  f"left - right  =  {equation.residual}" + ("   [proved]" if equation.proved else "   [not proved]")]
+        lines += [
+            f"left of '{equation.what}'  =  {equation.left}",
+            f"right of '{equation.what}'  =  {equation.right}",
+            f"left - right  =  {equation.residual}" + ("   [proved]" if equation.proved else "   [not proved]"),
+        ]
     return lines
 
 
 def _conditions(proof: Proof) -> list[str]:
-    return [f"domain: {', '.join(('m >= 1', 'eps >= 0', 'v + eps > 0', *proof.domain))}",
-            f"side conditions: {', '.join(proof.side_conditions) or 'none'}"]
+    return [
+        f"domain: {', '.join(('m >= 1', 'eps >= 0', 'v + eps > 0', *proof.domain))}",
+        f"side conditions: {', '.join(proof.side_conditions) or 'none'}",
+    ]
 
 
 def _refused(proof: Proof) -> list[str]:
@@ -137,23 +174,50 @@ def _refused(proof: Proof) -> list[str]:
 
 
 def _proof_text(law: LawEntry, proof: Proof) -> str:
-    lines = [f"{law.name}: {law.statement}", f"source: {law.source}", f"verdict: {proof.verdict}, for every m",
-             *_conditions(proof), "", "steps", *(f"  {line}" for line in _steps(proof)), "", "false variants, refused",
-             *(f"  {line}" for line in _refused(proof))]
+    lines = [
+        f"{law.name}: {law.statement}",
+        f"source: {law.source}",
+        f"verdict: {proof.verdict}, for every m",
+        *_conditions(proof),
+        "",
+        "steps",
+        *(f"  {line}" for line in _steps(proof)),
+        "",
+        "false variants, refused",
+        *(f"  {line}" for line in _refused(proof)),
+    ]
     return "\n".join(lines)
 
 
 def _proof_markdown(law: LawEntry, proof: Proof) -> str:
-    lines = [f"# {law.name}", "", f"{law.statement}.", "", f"Source: {law.source}. Verdict: **{proof.verdict}**, for every m.",
-             "", *(f"- {line}" for line in _conditions(proof)), "", "## Steps", "", "```text", *_steps(proof), "```", "",
-             "## False variants, refused", "", *(f"- {line}" for line in _refused(proof))]
+    lines = [
+        f"# {law.name}",
+        "",
+        f"{law.statement}.",
+        "",
+        f"Source: {law.source}. Verdict: **{proof.verdict}**, for every m.",
+        "",
+        *(f"- {line}" for line in _conditions(proof)),
+        "",
+        "## Steps",
+        "",
+        "```text",
+        *_steps(proof),
+        "```",
+        "",
+        "## False variants, refused",
+        "",
+        *(f"- {line}" for line in _refused(proof)),
+    ]
     return "\n".join(lines)
 
 
 def _proof_latex(law: LawEntry, proof: Proof) -> str:
     rows = [rf"  {_named(e.left)} &= {_named(e.right)} \\" for e in proof.claims]
-    comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", f"verdict: {proof.verdict}", *_conditions(proof),
-                                         *_steps(proof))]
+    comments = [
+        f"% {line}"
+        for line in (f"{law.name}: {law.statement}", f"verdict: {proof.verdict}", *_conditions(proof), *_steps(proof))
+    ]
     return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
 
 
@@ -162,7 +226,14 @@ def _named(text: str) -> str:
 
 
 _PROGRAMS: Mapping[str, Callable[[Derivation, Certificate], str]] = {
-    "text": _program_text, "latex": _program_latex, "markdown": _program_markdown, "python": _program_python}
+    "text": _program_text,
+    "latex": _program_latex,
+    "markdown": _program_markdown,
+    "python": _program_python,
+}
 _PROOFS: Mapping[str, Callable[[LawEntry, Proof], str]] = {
-    "text": _proof_text, "latex": _proof_latex, "markdown": _proof_markdown}
+    "text": _proof_text,
+    "latex": _proof_latex,
+    "markdown": _proof_markdown,
+}
 FORMS = tuple(_PROGRAMS)

@@ -1,4 +1,5 @@
 """What ``bnverify list`` prints."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -9,8 +10,13 @@ def _properties() -> list[str]:
 
     lines = []
     for prop in load():
-        lines += [prop.name, f"    claim    {prop.claim}", f"    source   {prop.source}",
-                  f"    needs    {', '.join(('training', *prop.needs))}", f"    catches  {', '.join(prop.catches)}"]
+        lines += [
+            prop.name,
+            f"    claim    {prop.claim}",
+            f"    source   {prop.source}",
+            f"    needs    {', '.join(('training', *prop.needs))}",
+            f"    catches  {', '.join(prop.catches)}",
+        ]
     return lines
 
 

@@ -1,4 +1,5 @@
 """The live progress line: on a terminal only, on standard error, gone when the table comes."""
+
 from __future__ import annotations
 
 import sys

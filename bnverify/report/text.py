@@ -1,4 +1,5 @@
 """The report that a person reads: a line of verdict, a table, and for each failure the claim, the finding and the case."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -11,8 +12,14 @@ from rich.text import Text
 from bnverify.case import CHANNEL, DATA, Array, Case
 from bnverify.outcome import STATUSES, Outcome, Report
 
-STYLES = {"passed": "green", "failed": "bold red", "errored": "bold red", "undecided": "yellow", "waived": "cyan",
-          "unsupported": "dim"}
+STYLES = {
+    "passed": "green",
+    "failed": "bold red",
+    "errored": "bold red",
+    "undecided": "yellow",
+    "waived": "cyan",
+    "unsupported": "dim",
+}
 FEW = 24
 """How many numbers are shown in decimal before a case is abbreviated; the JSON report and the seed hold all."""
 
@@ -48,8 +55,10 @@ def case_lines(case: Case, drawn: tuple[tuple[str, str], ...] = ()) -> Iterator[
     """Return a case in exact form, first in words, then what a person or Python can read back."""
     sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
-    yield (f"  case    {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
-           f"{case.update_rate!r}{extra}   (smallest found)")
+    yield (
+        f"  case    {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
+        f"{case.update_rate!r}{extra}   (smallest found)"
+    )
     for name in (*DATA, *CHANNEL):
         yield f"          {name} = {_numbers(getattr(case, name))}"
 
@@ -70,7 +79,9 @@ def _first_line(report: Report) -> str:
 
 
 def _conventions(report: Report) -> str:
-    shown = {k: v for k, v in report.convention.items() if k in ("eps", "update_rate", "correction", "one_value", "empty")}
+    shown = {
+        k: v for k, v in report.convention.items() if k in ("eps", "update_rate", "correction", "one_value", "empty")
+    }
     named = ", ".join(f"{k} {'per call' if v is None else v}" for k, v in shown.items())
     return f"{report.adapter}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
 
@@ -84,8 +95,14 @@ def _table(report: Report) -> Table:
     table.add_column("power", justify="right", no_wrap=True)
     table.add_column("note", overflow="fold")
     for outcome in report.outcomes:
-        table.add_row(outcome.property, Text(outcome.status, style=STYLES[outcome.status]), _margin(outcome),
-                      str(outcome.cases or ""), _power(outcome), _note(outcome))
+        table.add_row(
+            outcome.property,
+            Text(outcome.status, style=STYLES[outcome.status]),
+            _margin(outcome),
+            str(outcome.cases or ""),
+            _power(outcome),
+            _note(outcome),
+        )
     return table
 
 

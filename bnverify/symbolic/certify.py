@@ -5,6 +5,7 @@
    contracted by substitution, for symbolic sizes;
 3. the explicit Jacobian for m = 1, 2, 3, 4, differentiated by SymPy, compared at random rational points.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -49,8 +50,9 @@ def certify(entry: Derivation) -> Certificate:
     for output, symbol in entry.derivative.items():
         gradient, written = _written_gradient(forward, symbol, entry.upstream)
 
-        def compare(there: Coordinates, output: str = output, gradient: sp.Expr = gradient,
-                    written: _WrittenOut = written) -> sp.Expr:
+        def compare(
+            there: Coordinates, output: str = output, gradient: sp.Expr = gradient, written: _WrittenOut = written
+        ) -> sp.Expr:
             first = there.run(program)[output]
             return there.numerator(first - _Reader(written, there).read(gradient))
 
@@ -59,11 +61,16 @@ def certify(entry: Derivation) -> Certificate:
     for count in COUNTS:
         _third_route(entry, forward, count)
     wrt = ", ".join(entry.derivative.values())
-    return Certificate(entry.name, program.digest(), (
-        f"adjoint of each statement, normal form, symbolic sizes: {', '.join(entry.derivative)}",
-        f"SymPy's derivative of the written-out loss by {wrt}, deltas contracted, symbolic sizes: equal",
-        f"explicit Jacobian for m = {', '.join(map(str, COUNTS))}, {POINTS} random rational points, {DIGITS} digits: equal",
-    ), _conditions(here))
+    return Certificate(
+        entry.name,
+        program.digest(),
+        (
+            f"adjoint of each statement, normal form, symbolic sizes: {', '.join(entry.derivative)}",
+            f"SymPy's derivative of the written-out loss by {wrt}, deltas contracted, symbolic sizes: equal",
+            f"explicit Jacobian for m = {', '.join(map(str, COUNTS))}, {POINTS} random rational points, {DIGITS} digits: equal",
+        ),
+        _conditions(here),
+    )
 
 
 def _conditions(here: Coordinates) -> tuple[str, ...]:
@@ -143,8 +150,10 @@ def _sum_of_term(term: sp.Expr, limit: sp.Tuple) -> sp.Expr:
 
 def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
     """Return the products that ``expr`` is a sum of; roots and divisors stay whole."""
-    whole = expr.replace(lambda e: isinstance(e, sp.Pow) and e.base.is_Add and e.exp.is_Integer and e.exp.is_positive,
-                         lambda e: sp.expand_multinomial(e, deep=False))
+    whole = expr.replace(
+        lambda e: isinstance(e, sp.Pow) and e.base.is_Add and e.exp.is_Integer and e.exp.is_positive,
+        lambda e: sp.expand_multinomial(e, deep=False),
+    )
     return sp.Add.make_args(sp.expand_mul(whole))
 
 

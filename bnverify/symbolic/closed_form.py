@@ -3,6 +3,7 @@
 The expanded normal form of a gradient prints badly (1/s**3 underflows, products stand three times). Here each central
 coordinate, atom and root is solved for from the quantities that have a name already, and put back.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

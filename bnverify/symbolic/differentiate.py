@@ -7,6 +7,7 @@ For ``a`` in the right-hand side of ``st = sum over R of expr`` the chain rule g
 so every sum of the backward pass follows from a subtraction of index sets. The result is again a program, and can be
 differentiated again. Source: Griewank and Walther, Evaluating Derivatives, 2nd edition, 2008, chapter 3.
 """
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -17,8 +18,9 @@ import sympy as sp
 from bnverify.symbolic.program import Indices, Program, Statement, real
 
 
-def vjp(program: Program, wrt: Iterable[str], *, upstream: Mapping[str, str], prefix: str = "d",
-        name: str | None = None) -> Program:
+def vjp(
+    program: Program, wrt: Iterable[str], *, upstream: Mapping[str, str], prefix: str = "d", name: str | None = None
+) -> Program:
     """Return ``program`` followed by the statements of its vector-Jacobian product.
 
     ``upstream`` maps an output's name to the name of its upstream gradient, a new input with the output's indices. The
@@ -69,7 +71,7 @@ def vjp(program: Program, wrt: Iterable[str], *, upstream: Mapping[str, str], pr
             bar = real(prefix + symbol.name)
             new.append(Statement(bar, sp.Integer(0), spread=program.axes[symbol]))
         outputs.append(bar)
-    inputs = [bar for bar in seeds.values()]
+    inputs = list(seeds.values())
     axes = {bar: program.axes[out] for out, bar in seeds.items()}
     return program.extended(name or f"{program.name}_vjp", new, outputs, inputs, axes)
 
@@ -85,7 +87,9 @@ def jvp(program: Program, tangents: Mapping[str, str], *, prefix: str = "t", nam
     axes = {t: program.axes[s] for s, t in moved.items()}
     new: list[Statement] = []
     for statement in program.body:
-        parts = [sp.diff(statement.expr, s) * moved[s] for s in sorted(statement.expr.free_symbols, key=str) if s in moved]
+        parts = [
+            sp.diff(statement.expr, s) * moved[s] for s in sorted(statement.expr.free_symbols, key=str) if s in moved
+        ]
         total = sp.Add(*parts)
         if total != 0:
             moved[statement.name] = real(prefix + statement.name.name)

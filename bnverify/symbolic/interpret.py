@@ -3,6 +3,7 @@
 Every value is an array with one axis for each index of a fixed order, of length 1 where the value does not depend on
 it. Used to look for witnesses and to cross-check proofs; a check of an implementation uses printed code instead.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from bnverify.symbolic.program import Indices, Program
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-
 def real_root(value: mpmath.mpf) -> mpmath.mpf:
     """Return the square root; a negative number is outside every law's domain, like a division by zero."""
     if value < 0:
@@ -26,13 +26,16 @@ def real_root(value: mpmath.mpf) -> mpmath.mpf:
     return mpmath.sqrt(value)
 
 
-MPMATH = [{"sqrt": np.frompyfunc(real_root, 1, 1), "Abs": np.frompyfunc(abs, 1, 1),
-           "sign": np.frompyfunc(mpmath.sign, 1, 1)}, "numpy"]
+MPMATH = [
+    {"sqrt": np.frompyfunc(real_root, 1, 1), "Abs": np.frompyfunc(abs, 1, 1), "sign": np.frompyfunc(mpmath.sign, 1, 1)},
+    "numpy",
+]
 """How SymPy's functions act on object arrays of mpmath numbers."""
 
 
-def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[Any] = ("numpy",),
-             number: Any = float) -> Array:
+def evaluate(
+    expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[Any] = ("numpy",), number: Any = float
+) -> Array:
     """Return the value of a scalar expression on arrays, by broadcasting; ``number`` makes constants of integers.
 
     Raises:
@@ -46,7 +49,9 @@ def evaluate(expr: sp.Expr, env: Mapping[sp.Symbol, Array], functions: Sequence[
     fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
     names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}
     constants = [number(int(r.p)) / number(int(r.q)) for r in fractions]
-    compiled = sp.lambdify([*symbols, *names.values()], rewritten.xreplace(names), modules=[{"reciprocal": lambda a: 1 / a}, *functions])
+    compiled = sp.lambdify(
+        [*symbols, *names.values()], rewritten.xreplace(names), modules=[{"reciprocal": lambda a: 1 / a}, *functions]
+    )
     return np.asarray(compiled(*(env[s] for s in symbols), *constants))
 
 
@@ -57,11 +62,18 @@ def _power(power: sp.Pow) -> sp.Expr:
     return sp.Function("reciprocal")(whole) if exp.is_negative else whole
 
 
-def run(program: Program, inputs: Mapping[str, Array], lengths: Mapping[str, int], order: str,
-        functions: Sequence[Any] = ("numpy",), number: Any = float) -> dict[str, Array]:
+def run(
+    program: Program,
+    inputs: Mapping[str, Array],
+    lengths: Mapping[str, int],
+    order: str,
+    functions: Sequence[Any] = ("numpy",),
+    number: Any = float,
+) -> dict[str, Array]:
     """Return the value of every symbol of ``program``; ``order`` lists the index letters, one axis each."""
-    env: dict[sp.Symbol, Array] = {count: np.array(number(lengths[letter])).reshape((1,) * len(order))
-                                   for letter, count in program.sizes.items()}
+    env: dict[sp.Symbol, Array] = {
+        count: np.array(number(lengths[letter])).reshape((1,) * len(order)) for letter, count in program.sizes.items()
+    }
     for symbol in program.inputs:
         env[symbol] = inputs[symbol.name]
     for statement in program.body:

@@ -11,6 +11,7 @@ Four rules make it (each is named in the steps of a proof):
 What is left under a sum after these rules is an *atom*, a symbol; equal monomials are equal atoms, so reductions merge by
 themselves. Nothing of SymPy's Sum, Indexed or simplify is used. Every divisor met on the way is kept as a side condition.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -90,7 +91,8 @@ class Coordinates:
         for statement in program.body:
             value = self.value(statement.expr, env)
             env[statement.name] = self._contraction(statement.name, value, statement.over) or self.reduce(
-                value, statement.over)
+                value, statement.over
+            )
         return {symbol.name: value for symbol, value in env.items()}
 
     # ------------------------------------------------------------------------------------------- expressions
@@ -297,8 +299,13 @@ class Coordinates:
         if root not in top.free_symbols:
             return top
         polynomial = sp.Poly(top, root)
-        reduced = sum((coefficient * square ** (power // 2) * root ** (power % 2)
-                       for (power,), coefficient in polynomial.terms()), sp.Integer(0))
+        reduced = sum(
+            (
+                coefficient * square ** (power // 2) * root ** (power % 2)
+                for (power,), coefficient in polynomial.terms()
+            ),
+            sp.Integer(0),
+        )
         return sp.expand(sp.fraction(sp.together(reduced))[0])
 
     # ------------------------------------------------------------------------------------------- bookkeeping

@@ -4,6 +4,7 @@
 else. ``R`` is the set of indices that the statement sums over; an empty ``R`` makes it elementwise. A mean is a sum of
 ``expr / size``. An index is a letter, and its size is a symbol (``m`` values ``i`` a channel).
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -131,8 +132,14 @@ class Program:
                 return statement
         raise UnknownSymbolError(f"{self.name} has no statement {name}")
 
-    def extended(self, name: str, statements: Iterable[Statement], outputs: Iterable[sp.Symbol],
-                 inputs: Iterable[sp.Symbol] = (), axes: Mapping[sp.Symbol, Indices] | None = None) -> Program:
+    def extended(
+        self,
+        name: str,
+        statements: Iterable[Statement],
+        outputs: Iterable[sp.Symbol],
+        inputs: Iterable[sp.Symbol] = (),
+        axes: Mapping[sp.Symbol, Indices] | None = None,
+    ) -> Program:
         """Return this program followed by more statements, whose index sets are worked out from their expressions."""
         table = dict(self.axes) | dict(axes or {})
         new = tuple(statements)
@@ -157,8 +164,10 @@ class Program:
         def widen(letters: Indices) -> Indices:
             return letters | {copy} if letter in letters else letters
 
-        body = tuple(Statement(s.name, s.expr.xreplace({count: count * copies}), widen(s.over), widen(s.spread))
-                     for s in self.body)
+        body = tuple(
+            Statement(s.name, s.expr.xreplace({count: count * copies}), widen(s.over), widen(s.spread))
+            for s in self.body
+        )
         axes = {symbol: widen(letters) for symbol, letters in self.axes.items()}
         sizes = {**self.sizes, copy: copies}
         return Program(f"{self.name}_stacked", self.inputs, body, self.outputs, axes, sizes)
@@ -186,14 +195,22 @@ class Program:
     def digest(self) -> str:
         """Return twelve hexadecimal digits that change whenever a statement, an index set or an output changes."""
         lines = [f"{s.name}:{_letters(self.axes[s])}" for s in self.inputs]
-        lines += [f"{s.name.name}:{_letters(self.axes[s.name])}:{_letters(s.over)}:{sp.srepr(s.expr)}"
-                  for s in self.body]
+        lines += [
+            f"{s.name.name}:{_letters(self.axes[s.name])}:{_letters(s.over)}:{sp.srepr(s.expr)}" for s in self.body
+        ]
         lines += [s.name for s in self.outputs]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def program(name: str, *, inputs: Mapping[str | sp.Symbol, str], statements: Iterable[tuple[str, sp.Expr, str]],
-            outputs: Iterable[str], sizes: Mapping[str, sp.Symbol], source: str = "") -> Program:
+def program(
+    name: str,
+    *,
+    inputs: Mapping[str | sp.Symbol, str],
+    statements: Iterable[tuple[str, sp.Expr, str]],
+    outputs: Iterable[str],
+    sizes: Mapping[str, sp.Symbol],
+    source: str = "",
+) -> Program:
     """Build a program from plain data: ``inputs`` maps a name to its index letters, a statement is (name, expr, over).
 
     The index sets of the statements' names follow from their expressions.
@@ -204,8 +221,9 @@ def program(name: str, *, inputs: Mapping[str | sp.Symbol, str], statements: Ite
     return Program(name, tuple(table), body, tuple(real(o) for o in outputs), axes, dict(sizes), source)
 
 
-def replace_axes(inputs: Mapping[sp.Symbol, Indices], body: Iterable[Statement], sizes: Mapping[str, sp.Symbol],
-                 name: str) -> dict[sp.Symbol, Indices]:
+def replace_axes(
+    inputs: Mapping[sp.Symbol, Indices], body: Iterable[Statement], sizes: Mapping[str, sp.Symbol], name: str
+) -> dict[sp.Symbol, Indices]:
     """Return the index table of ``inputs`` and of every statement, each worked out from the ones before."""
     axes = dict(inputs)
     for statement in body:

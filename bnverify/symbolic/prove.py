@@ -4,6 +4,7 @@ A law is a function of a *setting*. The setting of the prover answers with norma
 search with numbers of 50 digits; both read the same law, so that a law cannot mean one thing when it is proved and
 another when it is tried out. A normal form that is not zero is *not proved*: it is refuted only by a witness.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import sympy as sp
 from bnverify.errors import SymbolicError
 from bnverify.symbolic import interpret
 from bnverify.symbolic.normal_form import Coordinates, centred_as_needed
-from bnverify.symbolic.program import EPS, Indices, Program, indices, real
+from bnverify.symbolic.program import EPS, Indices, Program, indices
 
 SIGNS: Mapping[str, Mapping[str, bool]] = {
     "positive": {"positive": True},
@@ -33,27 +34,34 @@ class Setting(Protocol):
 
     def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
         """Run ``program`` with some inputs replaced, and return the value of every symbol as an attribute."""
+        ...
 
     def value(self, name: str, letters: str = "", sign: str = "real") -> Any:
         """Return the leaf of this name; a sign other than real is part of the law's domain and printed with it.
 
         Two programs' inputs of one name are one leaf. ``sign`` is positive, negative, nonnegative or real.
         """
+        ...
 
     def size(self, letter: str) -> Any:
         """Return the number of values of an index."""
+        ...
 
     def total(self, expr: Any, letters: str) -> Any:
         """Return the sum of ``expr`` over the indices."""
+        ...
 
     def root(self, expr: Any) -> Any:
         """Return the square root."""
+        ...
 
     def equal(self, what: str, left: Any, right: Any) -> None:
         """Claim that two expressions are equal on the domain."""
+        ...
 
     def differ(self, what: str, left: Any, right: Any) -> None:
         """Give a false variant of the law, which must not be provable and must have a witness."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,7 @@ class Proof:
 
 def prove(name: str, law: Callable[[Setting], None]) -> Proof:
     """Return the proof of ``law`` for every count; nothing is ever instantiated."""
+
     def work(here: Coordinates) -> Proof:
         setting = _Symbols(here)
         law(setting)
@@ -168,16 +177,26 @@ class _Symbols:
             self.domain.append(condition)
 
     def proof(self, name: str) -> Proof:
-        return Proof(name, (*self._axioms(), *self.steps), tuple(self.equations), self._conditions(), tuple(self.domain))
+        return Proof(
+            name, (*self._axioms(), *self.steps), tuple(self.equations), self._conditions(), tuple(self.domain)
+        )
 
     def _axioms(self) -> list[Step]:
         here = self.here
-        lines = [Step(f"sum over {''.join(sorted(here.centred[leaf]))} of {centre}", "0",
-                      (f"centring: {leaf} = {here.mean_of[leaf]} + {centre}",)) for leaf, centre in here.centre_of.items()]
+        lines = [
+            Step(
+                f"sum over {''.join(sorted(here.centred[leaf]))} of {centre}",
+                "0",
+                (f"centring: {leaf} = {here.mean_of[leaf]} + {centre}",),
+            )
+            for leaf, centre in here.centre_of.items()
+        ]
         lines += [Step(f"{root}**2", str(square), (f"root, {root} > 0",)) for root, square in here.roots.items()]
         lines += [Step(f"{root}**2", str(square), (f"root, {root} >= 0",)) for root, square in here.extensions.items()]
-        lines += [Step(f"sum over {''.join(sorted(over))} of {'*'.join(sorted(map(str, pair)))}", str(name),
-                       ("contraction",)) for (over, pair), name in here.contractions.items()]
+        lines += [
+            Step(f"sum over {''.join(sorted(over))} of {'*'.join(sorted(map(str, pair)))}", str(name), ("contraction",))
+            for (over, pair), name in here.contractions.items()
+        ]
         used = [a for a in here.axioms if a == "linearity"]
         return [*(Step("sum of a sum", "sum of the sums", (a,)) for a in used), *lines]
 
@@ -214,10 +233,14 @@ class _Numbers:
     found: list[tuple[str, bool, Any, Any]] = field(default_factory=list)
 
     def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
-        inputs = {s.name: given.pop(s.name) if s.name in given else self._leaf(s.name, program.axes[s])
-                  for s in program.inputs}
-        inputs = {n: v if isinstance(v, np.ndarray) else np.array(v, dtype=object).reshape((1,) * len(self.order))
-                  for n, v in inputs.items()}
+        inputs = {
+            s.name: given.pop(s.name) if s.name in given else self._leaf(s.name, program.axes[s])
+            for s in program.inputs
+        }
+        inputs = {
+            n: v if isinstance(v, np.ndarray) else np.array(v, dtype=object).reshape((1,) * len(self.order))
+            for n, v in inputs.items()
+        }
         return SimpleNamespace(**interpret.run(program, inputs, self.lengths, self.order, interpret.MPMATH, mpmath.mpf))
 
     def value(self, name: str, letters: str = "", sign: str = "real") -> Any:
@@ -267,11 +290,17 @@ def try_out(law: Callable[[Setting], None], *, seed: int, lengths: Mapping[str, 
             scale = 1 + max(np.max(abs(np.asarray(left, dtype=object))), np.max(abs(np.asarray(right, dtype=object))))
             place = np.unravel_index(int(np.argmax(gap.astype(float))), gap.shape) if gap.shape else ()
             holds = gap[place] <= mpmath.mpf(10) ** -35 * scale
-            result[what] = None if holds else Witness(
-                what, dict(lengths),
-                {name: [mpmath.nstr(v, 12) for v in np.ravel(array)] for name, array in setting.drawn.items()},
-                mpmath.nstr(np.broadcast_to(left, gap.shape)[place], 12),
-                mpmath.nstr(np.broadcast_to(right, gap.shape)[place], 12))
+            result[what] = (
+                None
+                if holds
+                else Witness(
+                    what,
+                    dict(lengths),
+                    {name: [mpmath.nstr(v, 12) for v in np.ravel(array)] for name, array in setting.drawn.items()},
+                    mpmath.nstr(np.broadcast_to(left, gap.shape)[place], 12),
+                    mpmath.nstr(np.broadcast_to(right, gap.shape)[place], 12),
+                )
+            )
         return result
 
 

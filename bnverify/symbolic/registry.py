@@ -1,4 +1,5 @@
 """The registry of derivations and laws, and the one door through which the leaves in ``derivations/`` are loaded."""
+
 from __future__ import annotations
 
 import importlib
@@ -61,19 +62,29 @@ Build = TypeVar("Build", bound=Callable[..., Program])
 State = TypeVar("State", bound=Callable[..., None])
 
 
-def derivation(name: str, *, title: str, source: str, of: str | Sequence[str] = (),
-               derivative: Mapping[str, str] | None = None, upstream: Mapping[str, str] | None = None,
-               latex: Mapping[str, str] | None = None) -> Callable[[Build], Build]:
+def derivation(
+    name: str,
+    *,
+    title: str,
+    source: str,
+    of: str | Sequence[str] = (),
+    derivative: Mapping[str, str] | None = None,
+    upstream: Mapping[str, str] | None = None,
+    latex: Mapping[str, str] | None = None,
+) -> Callable[[Build], Build]:
     """Register a function that builds a program from the programs named in ``of``, as a test receives its fixtures.
 
     Raises:
         SymbolicError: the name is taken.
     """
+
     def register(build: Build) -> Build:
         _require_free(name)
-        _derivations[name] = Derivation(name, title, source, _names(of), build, derivative,
-                                        upstream or {"y": "dy"}, latex or {})
+        _derivations[name] = Derivation(
+            name, title, source, _names(of), build, derivative, upstream or {"y": "dy"}, latex or {}
+        )
         return build
+
     return register
 
 
@@ -83,10 +94,12 @@ def law(name: str, *, statement: str, source: str, of: str | Sequence[str]) -> C
     Raises:
         SymbolicError: the name is taken.
     """
+
     def register(state: State) -> State:
         _require_free(name)
         _laws[name] = LawEntry(name, statement, source, _names(of), state)
         return state
+
     return register
 
 
@@ -95,7 +108,7 @@ def load() -> None:
     """Import every module of ``derivations/`` by walking the package; the only way in."""
     package = importlib.import_module(PACKAGE)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-        importlib.import_module(f"{PACKAGE}.{module.name}")
+        _ = importlib.import_module(f"{PACKAGE}.{module.name}")
 
 
 def derived(name: str | None = None) -> Derivation:

@@ -9,6 +9,7 @@ The errors are not carried forward statement by statement, which would forget th
 like kappa². They are the *total* derivative of an output by each error, in the normal form, where such factors vanish;
 then absolute values are taken term by term. All quantities of the resulting programs are absolute values.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,10 +46,17 @@ def majorant(program: Program, outputs: Sequence[str], name: str) -> Program:
 
 def root_degree(program: Program, output: str) -> int:
     """Return the highest power of 1/s in the normal form of ``output``."""
+
     def read(here: Coordinates) -> int:
         form = sp.expand(here.run(program)[output])
-        return max(-int(f.exp) for root in here.roots for t in sp.Add.make_args(form)
-                   for f in [*sp.Mul.make_args(t), 1 / root] if f.is_Pow and f.base == root)
+        return max(
+            -int(f.exp)
+            for root in here.roots
+            for t in sp.Add.make_args(form)
+            for f in [*sp.Mul.make_args(t), 1 / root]
+            if f.is_Pow and f.base == root
+        )
+
     return centred_as_needed(read)
 
 
@@ -96,8 +104,13 @@ class _Rounding:
         for symbol in program.inputs:
             moved[symbol] = self._error(symbol, INPUT_ROUNDING * self._abs(symbol))
         for statement in program.body:
-            slope = sp.Add(*(sp.diff(statement.expr, s) * self._holder(s, moved)
-                             for s in sorted(statement.expr.free_symbols, key=str) if s in moved))
+            slope = sp.Add(
+                *(
+                    sp.diff(statement.expr, s) * self._holder(s, moved)
+                    for s in sorted(statement.expr.free_symbols, key=str)
+                    if s in moved
+                )
+            )
             total = here.reduce(here.value(slope, {**env, **self.held}), statement.over)
             rounding = self._rounding(statement.expr)
             if statement.over:
@@ -146,8 +159,9 @@ class _Rounding:
         factors = sp.Mul.make_args(expr)
         plain = {*self.program.inputs, *self.program.sizes.values()}
         if all(f.as_base_exp()[0] in plain or f.is_number for f in factors):
-            return sp.Mul(*(abs(f) if f.is_number else self._positive(f.as_base_exp()[0]) ** f.as_base_exp()[1]
-                            for f in factors))
+            return sp.Mul(
+                *(abs(f) if f.is_number else self._positive(f.as_base_exp()[0]) ** f.as_base_exp()[1] for f in factors)
+            )
         env = {s: self.values[s.name] for s in self.program.axes}
         return self._majorize(self.here.value(expr, env))
 
@@ -171,14 +185,16 @@ class _Rounding:
                 result *= self._positive(base) ** power
         return sp.expand(result)
 
-    def _positive(self, symbol: sp.Symbol) -> sp.Symbol:
+    def _positive(self, symbol: sp.Symbol) -> sp.Expr:
+        """Return the symbol of an absolute value; the reciprocal of m - correction becomes 1/freedom."""
         if symbol in self.program.sizes.values():
             return symbol
+        name = symbol.name if symbol in self.here.roots else f"abs_{symbol.name}"
         inverse = {v: k for k, v in self.here.reciprocals.items()}
         if symbol in inverse:
-            name = "freedom"  # m - correction, the one divisor that is a sum
-        else:
-            name = symbol.name if symbol in self.here.roots else f"abs_{symbol.name}"
+            if len(inverse) > 1:
+                raise SymbolicError(f"{self.program.name} divides by several sums, but a bound names only one")
+            name = "freedom"
         positive = real(name)
         self.absolute.axes[positive] = self.here.axes[symbol]
         return positive if symbol not in inverse else 1 / positive
@@ -222,4 +238,3 @@ class _Rounding:
             letters: Indices = frozenset().union(*(axes.get(s, frozenset()) for s in statement.expr.free_symbols))
             axes[statement.name] = letters - statement.over
         return Program(name, tuple(inputs), tuple(body), tuple(outputs), axes, self.program.sizes)
-
