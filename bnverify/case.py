@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -119,3 +119,11 @@ class Case:
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise UsageError(f"this is no saved case: {problem!r}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class LinearCase(Case):
+    """A case whose x = z is the exact product of ``hidden`` (N, K) and ``weight`` (C, K), both of small whole numbers."""
+
+    weight: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    hidden: Array = field(default_factory=lambda: np.zeros((0, 0)))

@@ -160,21 +160,17 @@ def _judge(
         return
     score = np.where(wrong, np.nan_to_num(ratio, nan=np.inf, posinf=np.inf), -1.0)
     place = tuple(int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
-    where = f"{what}[{', '.join(map(str, place))}]" if place else what
+    at = f" at [{', '.join(map(str, place))}]" if place else ""
+    value = float(got[place])
     if not judged[place] or not finite[place]:
-        value = "" if right is None else f" (exactly {right.hi[place]!r})"
-        fail(f"{where} = {float(got[place])!r}", f"finite{value}", case)
-    excess = float(ratio[place])
+        exactly = "" if right is None else f" (exactly {float(right.hi[place])!r})"
+        fail(f"{what} = {value!r}{at}", f"finite{exactly}", case)
+    excess, allowed = float(ratio[place]), f"{limit[place]:.2g}"
     if right is None:
-        fail(
-            f"|{where}| = {error[place]:.3g}",
-            f"at most {limit[place]:.2g}   ({_times(excess)} the bound)",
-            case,
-            excess,
-        )
+        fail(f"|{what}| = {error[place]:.3g}{at}", f"at most {allowed}   ({_times(excess)} the bound)", case, excess)
     fail(
-        f"{where} = {float(got[place])!r}",
-        f"{float(right.hi[place])!r} within {limit[place]:.2g}   (off by {error[place]:.3g}, {_times(excess)} the bound)",
+        f"{what} = {value!r}{at}",
+        f"{float(right.hi[place])!r} within {allowed}   (off by {error[place]:.3g}, {_times(excess)} the bound)",
         case,
         excess,
     )

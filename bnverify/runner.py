@@ -159,7 +159,7 @@ class _Run:
             deadline=None,
             phases=phases,
             report_multiple_bugs=False,
-            suppress_health_check=[check for check in HealthCheck],
+            suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
             print_blob=False,
         )
         test = settings(

@@ -7,13 +7,12 @@ drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from bnverify.case import Array, Case
+from bnverify.case import Array, Case, LinearCase
 from bnverify.convention import CUMULATIVE
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from bnverify.subject import Subject
 
 KINDS = ("integers", "normal", "two-level", "constant but one", "one-signed", "outlier", "lognormal", "constant")
+SHORT = ("integers", "whole numbers", "z = W h", "unremarkable", "m = 0", "m = 1", "m = 2")
+"""The notes of cases whose numbers are all short."""
 SIZES = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33, 64, 100, 257)
 SPATIAL = (1, 2, 3, 4, 5, 7)
 RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
@@ -111,28 +112,50 @@ def assemble(
     def whole(values: Array) -> Array:
         return np.moveaxis(values.reshape(channels, *around), 0, axis)
 
-    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 3.0, 1e-3, 200.0], size=channels)
-    gamma *= numbers.uniform(0.5, 1.5, size=channels)
-    if channels > 1:
-        gamma[numbers.random(channels) < 0.1] = 0.0
-    scale = np.sqrt(rows.var(axis=1, keepdims=True) + eps) if rows.shape[1] else np.ones((channels, 1))
-    x_hat = (rows - (rows.mean(axis=1, keepdims=True) if rows.shape[1] else 0.0)) / scale
-    along = numbers.standard_normal((3, channels, 1))
-    dy = (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat) * 10.0 ** numbers.integers(-3, 4)
-    middle = rows[:, 0] if rows.shape[1] else np.zeros(channels)
+    parameters = _short_parameters if note in SHORT else _generic_parameters
     return Case(
         x=whole(rows),
-        dy=whole(dy),
-        gamma=gamma,
-        beta=numbers.standard_normal(channels) * 3,
+        **{n: whole(v) if v.ndim == 2 else v for n, v in parameters(numbers, rows, eps).items()},
         eps=eps,
         update_rate=rate,
-        running_mean=middle + scale[:, 0] * numbers.standard_normal(channels),
-        running_var=scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels),
         dtype=dtype,
         channel_axis=axis,
         note=note,
     )
+
+
+def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float) -> dict[str, Array]:
+    """Return parameters and a dy of many sizes; dy has parts along 1, along x_hat and outside both."""
+    channels = rows.shape[0]
+    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 3.0, 1e-3, 200.0], size=channels)
+    gamma *= numbers.uniform(0.5, 1.5, size=channels)
+    if channels > 1:
+        gamma[numbers.random(channels) < 0.1] = 0.0
+    scale = np.sqrt(rows.var(axis=1, keepdims=True) + eps)
+    x_hat = (rows - rows.mean(axis=1, keepdims=True)) / scale
+    along = numbers.standard_normal((3, channels, 1))
+    return {
+        "gamma": gamma,
+        "beta": numbers.standard_normal(channels) * 3,
+        "dy": (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat) * 10.0 ** numbers.integers(-3, 4),
+        "running_mean": rows[:, 0] + scale[:, 0] * numbers.standard_normal(channels),
+        "running_var": scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels),
+    }
+
+
+def _short_parameters(numbers: np.random.Generator, rows: Array, eps: float) -> dict[str, Array]:
+    """Return parameters and a dy that a person checks by hand: small multiples of 1/2, gamma of both signs and 0."""
+    channels = rows.shape[0]
+    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 2.0, 3.0, 64.0], size=channels)
+    if channels > 1:
+        gamma[numbers.random(channels) < 0.1] = 0.0
+    return {
+        "gamma": gamma,
+        "beta": numbers.integers(1, 9, size=channels) * numbers.choice([-0.5, 0.5], size=channels),
+        "dy": numbers.integers(-4, 5, size=rows.shape) + numbers.integers(0, 3, size=(channels, 1)) * 1.0,
+        "running_mean": numbers.integers(-8, 9, size=channels) / 2,
+        "running_var": numbers.choice([0.125, 0.5, 2.0, 7.0, 30.0], size=channels),
+    }
 
 
 @st.composite
@@ -177,14 +200,6 @@ def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
     return assemble(
         numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="whole numbers"
     )
-
-
-@dataclass(frozen=True, eq=False)
-class LinearCase(Case):
-    """A case whose x = z is the exact product of ``hidden`` (N, K) and ``weight`` (C, K), both of small whole numbers."""
-
-    weight: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    hidden: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @st.composite

@@ -100,7 +100,7 @@ def two_values(subject, case):
         error,
         bound=bounds.Bound(case.unrows(limit), expected.bound.judged),
         case=case,
-        what="(y - (beta ± gamma d/sqrt(d² + 4 eps)))",
+        what="y - (beta ± gamma d/sqrt(d² + 4 eps))",
     )
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bnverify.case import CHANNEL, DATA, Array, Case
+from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
 from bnverify.outcome import STATUSES, Outcome, Report
 
 STYLES = {
@@ -59,6 +59,9 @@ def case_lines(case: Case, drawn: tuple[tuple[str, str], ...] = ()) -> Iterator[
         f"  case    {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
         f"{case.update_rate!r}{extra}   (smallest found)"
     )
+    if isinstance(case, LinearCase):
+        yield f"          W = {_numbers(case.weight)}"
+        yield f"          h = {_numbers(case.hidden)}"
     for name in (*DATA, *CHANNEL):
         yield f"          {name} = {_numbers(getattr(case, name))}"
 

@@ -1,0 +1,114 @@
+"""Where the time of ``bnverify check`` goes: wall-clock and memory of whole runs, and the share of each part.
+
+Prints the median of five runs of the command, start-up included, for each profile, with the peak of its resident memory;
+then one run in this process with the parts timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+RUNS = 5
+TARGET = "torch.nn:BatchNorm2d"
+
+
+def whole_runs(profile: str, runs: int) -> tuple[float, float]:
+    """Return the median seconds of a check as a command of its own, and the largest memory so far in GiB."""
+    command = [sys.executable, "-c", "from bnverify.cli import main; main()", "check", TARGET, "--profile", profile]
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        _ = subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - started)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return statistics.median(seconds), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**30
+
+
+class Stopwatch:
+    """Times calls by name, each second counted once, for the innermost."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.stack: list[str] = []
+        self.since = time.perf_counter()
+
+    def charge(self) -> None:
+        """Give the time since the last change to whoever is innermost."""
+        now = time.perf_counter()
+        self.seconds[self.stack[-1] if self.stack else "the rest"] += now - self.since
+        self.since = now
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` timed under ``name``."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self.charge()
+            self.stack.append(name)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.charge()
+                _ = self.stack.pop()
+
+        return timed
+
+
+def parts(profile: str) -> dict[str, float]:
+    """Return the seconds of each part of one check in this process."""
+    watch = Stopwatch()
+    watch.stack.append("import torch")
+    import torch
+
+    assert torch.__version__
+    watch.charge()
+    watch.stack[-1] = "import bnverify and its other libraries"
+    from bnverify import bounds, oracle, runner, strategies, subject
+    from bnverify.checking import check
+    from bnverify.power import Power
+    from bnverify.suite import load
+
+    _ = load()
+    watch.charge()
+    _ = watch.stack.pop()
+    subject.Subject.run = watch.wrap("calls of the implementation", subject.Subject.run)  # type: ignore[method-assign]
+    Power.count = watch.wrap("power: the mutations' checks", Power.count)  # type: ignore[method-assign]
+    for name in ("training", "inference", "running"):
+        setattr(oracle, name, watch.wrap("oracle", getattr(oracle, name)))
+    for name in ("_training", "_inference", "_running"):
+        setattr(bounds, name, watch.wrap("bounds", getattr(bounds, name)))
+    strategies.assemble = watch.wrap("cases: their arrays", strategies.assemble)
+    strategies.known_case = watch.wrap("cases: their arrays", strategies.known_case)
+    runner.run_property = watch.wrap("Hypothesis, comparisons and the rest", runner.run_property)
+    sys.modules["bnverify.checking"].__dict__["run_property"] = runner.run_property
+    report = check(TARGET, profile=profile)
+    assert report.conforms, report.outcomes
+    watch.charge()
+    return dict(watch.seconds)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="one run of quick")
+    smoke = parser.parse_args().smoke
+    for profile in ("quick",) if smoke else ("quick", "ci"):
+        seconds, memory = whole_runs(profile, 1 if smoke else RUNS)
+        print(f"check {TARGET} --profile {profile}: {seconds:.1f} s (median of {1 if smoke else RUNS}), {memory:.2f} GiB")
+    profile = "quick" if smoke else "ci"
+    found = parts(profile)
+    total = sum(found.values())
+    print(f"\nwhere the {total:.1f} s of {profile} go")
+    for name, seconds in sorted(found.items(), key=lambda item: -item[1]):
+        print(f"  {seconds:6.2f} s  {seconds / total:4.0%}  {name}")
+
+
+if __name__ == "__main__":
+    main()
