@@ -43,6 +43,9 @@ class Power:
         """The mutations that no case has shown yet."""
         return tuple(n for n in self.named if n not in self.shown)
 
+    def __post_init__(self) -> None:
+        self.without = (*self.without, *(n for n in meaningless(self.convention) if n in self.of.catches))
+
     def count(self, case: Case, drawn: Mapping[str, Any]) -> None:
         """Add the mutations that this case shows."""
         for name in self.missing:
@@ -58,4 +61,23 @@ class Power:
         """Return the counts as plain data, or None for a property that names structural faults alone."""
         if not self.named:
             return None
-        return {"shown": len(self.shown), "named": len(self.named), "missing": list(self.missing)}
+        left_out = [n for n in self.without if n in self.of.catches]
+        return {"shown": len(self.shown), "named": len(self.named), "missing": list(self.missing), "left_out": left_out}
+
+
+def meaningless(convention: Convention) -> tuple[str, ...]:
+    """Return the mutations that are right under a convention, so that nothing could show them.
+
+    A fixed update_rate of 1/2 weighs old and new alike; at 1 the batch replaces the average; at 0 nothing moves.
+    """
+    return {
+        0.5: ("running-rate-swapped",),
+        1.0: ("running-replaced",),
+        0.0: (
+            "running-not-updated",
+            "running-not-decayed",
+            "running-correction-flipped",
+            "running-deviation-stored",
+            "running-mean-not-updated",
+        ),
+    }.get(convention.update_rate if isinstance(convention.update_rate, float) else -1.0, ())

@@ -205,12 +205,10 @@ def probe(subject: Subject) -> Subject:
 
 def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
     """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves."""
-    channels = subject.channels or 3
-    shape = (4, channels, 2, 3, 2)[:rank]
-    if subject.convention.channel_axis == -1:
-        shape = (shape[0], *shape[2:], channels)
+    channels, axis = subject.channels or 3, subject.convention.channel_axis
     numbers = np.random.default_rng(rank)
-    x, dy = (numbers.integers(-8, 9, size=shape) / 2 for _ in range(2))
+    rows = numbers.integers(-8, 9, size=(2, channels, *(4, 2, 3, 2)[: rank - 1])) / 2
+    x, dy = (np.moveaxis(values, 0, axis) for values in rows)
     vector = numbers.integers(1, 9, size=(4, channels)) / 4
     rate = subject.convention.update_rate
     return Case(

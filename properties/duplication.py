@@ -3,7 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import require_close
+from bnverify.compare import require_close, require_form
 from bnverify.property import conformance_property
 
 
@@ -23,28 +23,28 @@ from bnverify.property import conformance_property
     data="unit",
 )
 def duplication(subject, case):
-    if subject.convention.channel_axis == 0:
-        return
-    twice = case.changed(x=np.concatenate([case.x, case.x]), dy=np.concatenate([case.dy, case.dy]))
+    axis = 1 if case.channel_axis == 0 else 0
+    twice = case.changed(**{n: np.concatenate([getattr(case, n)] * 2, axis=axis) for n in ("x", "dy")})
     once, stacked = subject.run(case, gradients=True), subject.run(twice, gradients=True)
     right, double = bounds.training(case), bounds.training(twice)
-    n = case.x.shape[0]
     for name in ("y", "dx"):
-        whole = stacked[name]
-        for half in (slice(None, n), slice(n, None)):
-            part = bounds.Bound(double[name].bound.value[half], double[name].bound.judged[half])
+        whole = require_form(stacked[name], twice.x.shape, what=name, case=twice)
+        halves = zip(
+            *(np.split(v, 2, axis) for v in (whole, double[name].bound.value, double[name].bound.judged)), strict=True
+        )
+        for half, value, judged in halves:
             require_close(
-                None if whole is None else whole[half],
+                half,
                 once[name],
-                bound=right[name].bound + part,
+                bound=right[name].bound + bounds.Bound(value, judged),
                 case=twice,
                 what=f"{name} of the stacked batch - {name}",
             )
     for name in ("dgamma", "dbeta"):
-        value = once[name]
+        value = require_form(once[name], case.gamma.shape, what=name, case=case)
         require_close(
             stacked[name],
-            None if value is None else 2 * value,
+            2 * value,
             case=twice,
             what=f"{name} of the stacked batch - 2 {name}",
             bound=right[name].bound.times(2) + double[name].bound,

@@ -61,7 +61,7 @@ def scale_gradient(subject, case, a):
     needs=["eps", "gradients"],
     data="linear",
     draws=EXPONENTS,
-    catches=["eps-outside-root", "gamma-absolute", "root-missing"],
+    catches=["eps-outside-root", "gamma-absolute", "root-missing", "dx-gamma-absolute"],
 )
 def weight_scale(subject, case, a):
     """z is exact, and so is the sum of dz h up to the rounding of float64, which the bound counts."""

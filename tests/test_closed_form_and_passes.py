@@ -1,4 +1,5 @@
-"""The closed form is the staged one with what cancels left out, and the passes over the data follow from the program."""
+"""The closed form is the staged one without what cancels, and the passes over the data follow from the program."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,12 +22,16 @@ def from_saved(name: str, saved: Sequence[str] = SAVED) -> Program:
     return derived(name).program.cut(saved, GRADIENTS, name)
 
 
-@pytest.mark.parametrize(("program", "count"), [
-    (derived("training_forward").program, 3),  # the mean, the variance about it, and y
-    (from_saved("input_gradient"), 2),  # dbeta with dgamma, and dx
-    (derived("input_gradient").program.needed_for([derived("input_gradient").program.symbol("dx")]), 4),
-    (derived("inference").program, 1),
-], ids=["forward", "gradient from saved statistics", "gradient from x alone", "inference"])
+@pytest.mark.parametrize(
+    ("program", "count"),
+    [
+        (derived("training_forward").program, 3),  # the mean, the variance about it, and y
+        (from_saved("input_gradient"), 2),  # dbeta with dgamma, and dx
+        (derived("input_gradient").program.needed_for([derived("input_gradient").program.symbol("dx")]), 4),
+        (derived("inference").program, 1),
+    ],
+    ids=["forward", "gradient from saved statistics", "gradient from x alone", "inference"],
+)
 def test_the_passes_are_those_that_the_sums_force(program: Program, count: int) -> None:
     found = passes(program)
     assert len(found) == count
@@ -52,12 +57,16 @@ def test_no_statement_stands_in_a_pass_before_what_it_reads(program: Program) ->
                 assert known[symbol.name] <= known[statement.name.name]
 
 
-@pytest.mark.parametrize(("closed", "staged"), [("input_gradient", "training_backward"),
-                                                ("inference_gradient", "inference_backward")])
+@pytest.mark.parametrize(
+    ("closed", "staged"), [("input_gradient", "training_backward"), ("inference_gradient", "inference_backward")]
+)
 @pytest.mark.parametrize("output", GRADIENTS)
 def test_the_closed_form_equals_the_staged_one_in_the_normal_form(closed: str, staged: str, output: str) -> None:
-    gap = centred_as_needed(lambda here: here.numerator(
-        here.run(derived(closed).program)[output] - here.run(derived(staged).program)[output]))
+    gap = centred_as_needed(
+        lambda here: here.numerator(
+            here.run(derived(closed).program)[output] - here.run(derived(staged).program)[output]
+        )
+    )
     assert gap == 0
 
 
@@ -80,10 +89,13 @@ def test_the_closed_form_computes_dx_from_the_parameters_gradients() -> None:
     assert real("batch_var") not in used, "1/s**3 underflows before 1/s does"
 
 
-@pytest.mark.parametrize(("outputs", "using"), [
-    (["dx"], ["batch_mean", "batch_var", "inv_std", "x_hat", "y"]),  # the sums of dy and of dy x_hat have no name
-    (["dbeta", "dx"], ["batch_mean", "batch_var", "inv_std", "x_hat", "y"]),
-])
+@pytest.mark.parametrize(
+    ("outputs", "using"),
+    [
+        (["dx"], ["batch_mean", "batch_var", "inv_std", "x_hat", "y"]),  # the sums of dy and of dy x_hat have no name
+        (["dbeta", "dx"], ["batch_mean", "batch_var", "inv_std", "x_hat", "y"]),
+    ],
+)
 def test_a_closed_form_that_needs_a_sum_without_a_name_is_refused(outputs: list[str], using: list[str]) -> None:
     with pytest.raises(SymbolicError, match="for which there is no name"):
         closed_form(derived("training_backward").program, outputs, using=using, name="too little")

@@ -1,4 +1,5 @@
 """A falsehood is not proved: neither by one of the known ways to prove one, nor as the false variant of a law."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -27,30 +28,49 @@ def forward() -> Program:
 def test_a_symbol_missing_from_the_index_table_raises() -> None:
     x, g = real("x"), real("g")
     with pytest.raises(UnknownSymbolError, match="g"):
-        program("inner", inputs={"x": "ci"}, statements=[("t", x * g, "i")], outputs=["t"],
-                sizes={"i": size("m"), "c": size("C")})
+        program(
+            "inner",
+            inputs={"x": "ci"},
+            statements=[("t", x * g, "i")],
+            outputs=["t"],
+            sizes={"i": size("m"), "c": size("C")},
+        )
 
 
 def test_a_symbol_missing_from_the_index_table_raises_in_a_law() -> None:
     with pytest.raises(UnknownSymbolError, match="stray"):
-        prove("inner", lambda p: p.equal("<x - mean, g> = 0", p.total(
-            (p.run(forward()).x - p.run(forward()).batch_mean) * real("stray"), "i"), 0))
+        prove(
+            "inner",
+            lambda p: p.equal(
+                "<x - mean, g> = 0", p.total((p.run(forward()).x - p.run(forward()).batch_mean) * real("stray"), "i"), 0
+            ),
+        )
 
 
 def test_a_symbol_missing_from_a_hand_written_program_raises() -> None:
     x, t = real("x"), real("t")
     with pytest.raises(UnknownSymbolError, match="g"):
-        Program("inner", (x,), (Statement(t, x * real("g"), frozenset("i")),), (t,),
-                {x: frozenset("ci"), t: frozenset("c")}, {"i": size("m"), "c": size("C")})
+        Program(
+            "inner",
+            (x,),
+            (Statement(t, x * real("g"), frozenset("i")),),
+            (t,),
+            {x: frozenset("ci"), t: frozenset("c")},
+            {"i": size("m"), "c": size("C")},
+        )
 
 
 # ------------------------------------------------------------------------------- one index table for two programs
 
 
 def scaled(letters: str) -> Program:
-    return program(f"scaled by {letters}", inputs={"x": "ci", "gamma": letters},
-                   statements=[("t", real("gamma") * real("x"), "i")], outputs=["t"],
-                   sizes={"i": size("m"), "c": size("C")})
+    return program(
+        f"scaled by {letters}",
+        inputs={"x": "ci", "gamma": letters},
+        statements=[("t", real("gamma") * real("x"), "i")],
+        outputs=["t"],
+        sizes={"i": size("m"), "c": size("C")},
+    )
 
 
 def test_a_symbol_with_other_indices_in_another_program_raises() -> None:
@@ -63,15 +83,25 @@ def test_a_symbol_with_other_indices_in_another_program_raises() -> None:
 
 def test_an_index_table_taken_from_another_program_raises() -> None:
     one = scaled("c")
-    other = program("over c", inputs={"x": "ci", "gamma": "c"}, statements=[("t", real("gamma") * real("x"), "c")],
-                    outputs=["t"], sizes=one.sizes)
+    other = program(
+        "over c",
+        inputs={"x": "ci", "gamma": "c"},
+        statements=[("t", real("gamma") * real("x"), "c")],
+        outputs=["t"],
+        sizes=one.sizes,
+    )
     with pytest.raises(SymbolicError, match="t has the indices"):
         Program("mixed", one.inputs, one.body, one.outputs, other.axes, one.sizes)
 
 
 def test_an_index_with_two_sizes_raises() -> None:
-    short = program("short", inputs={"x": "ci"}, statements=[("t", real("x"), "i")], outputs=["t"],
-                    sizes={"i": size("n"), "c": size("C")})
+    short = program(
+        "short",
+        inputs={"x": "ci"},
+        statements=[("t", real("x"), "i")],
+        outputs=["t"],
+        sizes={"i": size("n"), "c": size("C")},
+    )
     with pytest.raises(SymbolicError, match="two sizes"):
         prove("two sizes", lambda p: p.equal("t", p.run(short).t, p.run(scaled("c")).t))
 
@@ -105,6 +135,7 @@ def deviation(sign: str) -> State:
         bn, m = p.run(forward(), gamma=p.value("gamma", "c", sign=sign)), p.size("i")
         var = p.total((bn.y - p.total(bn.y, "i") / m) ** 2, "i") / m
         p.equal("std(y) = gamma sqrt(rho)", p.root(var), bn.gamma * p.root(bn.batch_var / (bn.batch_var + bn.eps)))
+
     return law
 
 
@@ -161,8 +192,9 @@ def contraction_of_others(p: Setting) -> None:
     p.equal("W h = V h", p.run(linear, W=p.value("V", "ck")).z, p.run(linear).z)
 
 
-@pytest.mark.parametrize("law", [mean_by_name, centre_by_name, root_by_name, atom_by_name, contraction_by_name,
-                                 contraction_of_others])
+@pytest.mark.parametrize(
+    "law", [mean_by_name, centre_by_name, root_by_name, atom_by_name, contraction_by_name, contraction_of_others]
+)
 def test_a_symbol_that_the_engine_makes_is_never_taken_for_another(law: State) -> None:
     what = next(iter(try_out(law, seed=0, lengths={"c": 1, "i": 3, "k": 2})))
     assert witness(law, what, lengths={"c": 1, "i": 3, "k": 2}) is not None, "the claim is false"
@@ -240,12 +272,14 @@ def without_variance_path(backward: Program) -> Program:
 
 
 def test_the_variance_has_no_part_in_the_adjoint_of_the_mean() -> None:
-    """The mean of -2(x - mean) vanishes in the normal form, whereas the program that is differentiated holds the term."""
+    """The mean of -2(x - mean) vanishes in the normal form; the program itself holds the term."""
     backward = vjp(forward(), ["x", "gamma", "beta"], upstream={"y": "dy"})
     assert real("dbatch_var") in backward.statement("dbatch_mean").expr.free_symbols
     shorter = without_variance_path(backward)
     assert real("dbatch_var") not in shorter.statement("dbatch_mean").expr.free_symbols
-    gap = centred_as_needed(lambda here: here.numerator(here.run(backward)["dbatch_mean"] - here.run(shorter)["dbatch_mean"]))
+    gap = centred_as_needed(
+        lambda here: here.numerator(here.run(backward)["dbatch_mean"] - here.run(shorter)["dbatch_mean"])
+    )
     assert gap == 0
 
 

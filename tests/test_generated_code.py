@@ -1,10 +1,11 @@
-"""The generated code is what the derivations give, and agrees with torch in every rank, channel axis, dtype and layout."""
+"""The generated code is what the derivations give, and agrees with torch in every rank, axis, dtype and layout."""
+
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ def texts() -> dict[str, str]:
 
 
 @pytest.fixture
-def copy(tmp_path: Path, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def copy(tmp_path: Path, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder that holds the committed files; nothing is derived twice."""
     for path in FILES:
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(write, "generate", lambda: texts)
-    yield tmp_path
+    return tmp_path
 
 
 def test_the_committed_files_are_what_the_derivations_give() -> None:
@@ -77,8 +78,14 @@ def test_every_file_says_where_it_comes_from(path: Path) -> None:
     assert "Digest: " in head
 
 
-@pytest.mark.parametrize(("name", "functions"), [("numpy_functions.py", array_functions), ("torch_functions.py", array_functions),
-                                                 ("oracle_functions.py", oracle_functions)])
+@pytest.mark.parametrize(
+    ("name", "functions"),
+    [
+        ("numpy_functions.py", array_functions),
+        ("torch_functions.py", array_functions),
+        ("oracle_functions.py", oracle_functions),
+    ],
+)
 def test_a_header_names_the_digest_of_every_program_of_its_file(name: str, functions: Callable[[], Any]) -> None:
     head = (write.FOLDER / name).read_text(encoding="utf-8").split('"""')[1]
     for function in functions():
@@ -124,8 +131,12 @@ def data(rank: int, dtype: Any) -> dict[str, Any]:
     """Return data of a mean about twice the deviation, with the channels at axis 1."""
     numbers = np.random.default_rng(rank)
     wide = {n: numbers.normal(center, 1.5, size=SHAPES[rank]) for n, center in (("x", 3.0), ("dy", 0.5))}
-    narrow = {"gamma": [1.5, -0.75, 2.0], "beta": [0.5, -1.25, 3.0], "running_mean": [0.25, 1.0, -2.0],
-              "running_var": [4.0, 0.5, 7.0]}
+    narrow = {
+        "gamma": [1.5, -0.75, 2.0],
+        "beta": [0.5, -1.25, 3.0],
+        "running_mean": [0.25, 1.0, -2.0],
+        "running_var": [4.0, 0.5, 7.0],
+    }
     return {n: torch.tensor(np.asarray(v)).to(dtype) for n, v in {**wide, **narrow}.items()}
 
 
@@ -140,8 +151,10 @@ def reference(d: dict[str, Any], training: bool) -> tuple[Any, ...]:
 def generated(functions: Any, d: dict[str, Any], training: bool, axis: int) -> tuple[Any, ...]:
     stored = (d["running_mean"], d["running_var"], EPS)
     if not training:
-        return (functions.inference(d["x"], d["gamma"], d["beta"], *stored, channel_axis=axis),
-                *functions.inference_vjp(d["dy"], d["x"], d["gamma"], *stored, channel_axis=axis))
+        return (
+            functions.inference(d["x"], d["gamma"], d["beta"], *stored, channel_axis=axis),
+            *functions.inference_vjp(d["dy"], d["x"], d["gamma"], *stored, channel_axis=axis),
+        )
     y, mean, _, inv_std = functions.training_forward(d["x"], d["gamma"], d["beta"], EPS, channel_axis=axis)
     return y, *functions.training_vjp(d["dy"], d["x"], d["gamma"], mean, inv_std, channel_axis=axis)
 

@@ -1,4 +1,5 @@
 """Every mutation, as printed, computes something else than the right program; the right program printed does not."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -21,10 +22,17 @@ EPS, RATE = 0.5, 0.25
 def data() -> dict[str, Any]:
     """Return generic data: no mean 0, no variance 1, gammas of both signs, statistics that are none of the batch's."""
     numbers = np.random.default_rng(11)
-    return {"x": numbers.normal(2.0, 3.0, size=(N, C, S)), "dy": numbers.normal(0.5, 1.0, size=(N, C, S)),
-            "gamma": np.array([1.5, -0.75, 2.0]), "beta": np.array([0.5, -1.25, 3.0]), "eps": EPS,
-            "running_mean": np.array([0.25, 1.0, -2.0]), "running_var": np.array([4.0, 0.5, 7.0]),
-            "update_rate": RATE, "correction": 1}
+    return {
+        "x": numbers.normal(2.0, 3.0, size=(N, C, S)),
+        "dy": numbers.normal(0.5, 1.0, size=(N, C, S)),
+        "gamma": np.array([1.5, -0.75, 2.0]),
+        "beta": np.array([0.5, -1.25, 3.0]),
+        "eps": EPS,
+        "running_mean": np.array([0.25, 1.0, -2.0]),
+        "running_var": np.array([4.0, 0.5, 7.0]),
+        "update_rate": RATE,
+        "correction": 1,
+    }
 
 
 def training(d: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -35,13 +43,17 @@ def training(d: Mapping[str, Any]) -> tuple[Array, ...]:
 
 def inference(d: Mapping[str, Any]) -> tuple[Array, ...]:
     stored = d["running_mean"], d["running_var"], d["eps"]
-    return (right.inference(d["x"], d["gamma"], d["beta"], *stored),
-            *right.inference_vjp(d["dy"], d["x"], d["gamma"], *stored))
+    return (
+        right.inference(d["x"], d["gamma"], d["beta"], *stored),
+        *right.inference_vjp(d["dy"], d["x"], d["gamma"], *stored),
+    )
 
 
 def running(d: Mapping[str, Any]) -> tuple[Array, ...]:
     _, mean, var, _ = right.training_forward(d["x"], d["gamma"], d["beta"], d["eps"])
-    return right.running_update(d["running_mean"], d["running_var"], mean, var, N * S, d["update_rate"], d["correction"])
+    return right.running_update(
+        d["running_mean"], d["running_var"], mean, var, N * S, d["update_rate"], d["correction"]
+    )
 
 
 STEPS: Mapping[str, tuple[Callable[[Mapping[str, Any]], tuple[Array, ...]], tuple[str, ...], tuple[str, ...]]] = {
@@ -72,7 +84,9 @@ def test_every_printed_mutation_differs_from_the_right_program(name: str) -> Non
     assert differing(function(*(values[p] for p in parameters)), compute(values), names)
 
 
-@pytest.mark.parametrize("name", [m.name for m in MUTATIONS if m.form in ("closed", "staged", "inference_gradient", "output")])
+@pytest.mark.parametrize(
+    "name", [m.name for m in MUTATIONS if m.form in ("closed", "staged", "inference_gradient", "output")]
+)
 def test_a_mutation_of_one_result_leaves_the_others_alone(name: str) -> None:
     step, function = MUTANTS[name]
     compute, parameters, names = STEPS[step]

@@ -1,4 +1,5 @@
-"""Programs of several normalizations, written without any change to the engine, have the derivatives that autograd has."""
+"""Programs of several normalizations, written with no change to the engine, have the derivatives of autograd."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -33,19 +34,34 @@ def layer_norm() -> Program:
     """Statistics over the features j of each row i; gamma and beta belong to a feature."""
     d = size("D")
     return program(
-        "layer_norm", inputs={"x": "ij", "gamma": "j", "beta": "j", EPS: ""},
-        statements=[("mean", x / d, "j"), ("var", (x - mean) ** 2 / d, "j"), ("inv_std", 1 / sp.sqrt(var + EPS), ""),
-                    ("x_hat", (x - mean) * inv_std, ""), ("y", gamma * x_hat + beta, "")],
-        outputs=["y"], sizes={"i": size("n"), "j": d})
+        "layer_norm",
+        inputs={"x": "ij", "gamma": "j", "beta": "j", EPS: ""},
+        statements=[
+            ("mean", x / d, "j"),
+            ("var", (x - mean) ** 2 / d, "j"),
+            ("inv_std", 1 / sp.sqrt(var + EPS), ""),
+            ("x_hat", (x - mean) * inv_std, ""),
+            ("y", gamma * x_hat + beta, ""),
+        ],
+        outputs=["y"],
+        sizes={"i": size("n"), "j": d},
+    )
 
 
 def weight_norm() -> Program:
     """y = (g/|v|) v h for each output row c."""
     return program(
-        "weight_norm", inputs={"v": "ck", "g": "c", "h": "ik"},
-        statements=[("square", v**2, "k"), ("scale", g / sp.sqrt(real("square")), ""), ("z", v * h, "k"),
-                    ("y", real("scale") * z, "")],
-        outputs=["y"], sizes={"i": size("m"), "c": size("C"), "k": size("K")})
+        "weight_norm",
+        inputs={"v": "ck", "g": "c", "h": "ik"},
+        statements=[
+            ("square", v**2, "k"),
+            ("scale", g / sp.sqrt(real("square")), ""),
+            ("z", v * h, "k"),
+            ("y", real("scale") * z, ""),
+        ],
+        outputs=["y"],
+        sizes={"i": size("m"), "c": size("C"), "k": size("K")},
+    )
 
 
 def normalized(z: Any, gamma: Any, beta: Any, eps: Any, over: int) -> Any:
@@ -65,17 +81,30 @@ class Example:
 
 
 EXAMPLES = {
-    "batch norm": Example(derived("training_forward").program, "ci",
-                          lambda x, gamma, beta, eps: normalized(x, gamma, beta, eps, 1), ("x", "gamma", "beta", "eps")),
-    "layer norm": Example(layer_norm(), "ij",
-                          lambda x, gamma, beta, eps: normalized(x, gamma, beta, eps, 1), ("x", "gamma", "beta", "eps")),
-    "weight norm": Example(weight_norm(), "cik",
-                           lambda v, g, h: g * (v * h).sum(dim=2, keepdim=True) / v.norm(dim=2, keepdim=True),
-                           ("v", "g", "h")),
+    "batch norm": Example(
+        derived("training_forward").program,
+        "ci",
+        lambda x, gamma, beta, eps: normalized(x, gamma, beta, eps, 1),
+        ("x", "gamma", "beta", "eps"),
+    ),
+    "layer norm": Example(
+        layer_norm(),
+        "ij",
+        lambda x, gamma, beta, eps: normalized(x, gamma, beta, eps, 1),
+        ("x", "gamma", "beta", "eps"),
+    ),
+    "weight norm": Example(
+        weight_norm(),
+        "cik",
+        lambda v, g, h: g * (v * h).sum(dim=2, keepdim=True) / v.norm(dim=2, keepdim=True),
+        ("v", "g", "h"),
+    ),
     "linear and batch norm": Example(
-        derived("linear_forward").program, "cik",
+        derived("linear_forward").program,
+        "cik",
         lambda W, h, gamma, beta, eps: normalized((W * h).sum(dim=2, keepdim=True), gamma, beta, eps, 1),
-        ("W", "h", "gamma", "beta", "eps")),
+        ("W", "h", "gamma", "beta", "eps"),
+    ),
 }
 LENGTHS = {"c": 3, "i": 7, "j": 5, "k": 5}
 each_example = pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
@@ -122,7 +151,9 @@ def test_the_vjp_is_that_of_autograd(example: Example) -> None:
 
 def double_backward(example: Example) -> Program:
     """Return the VJP of the VJP by all its inputs, dy included; the upstream gradient of dx is called up_dx."""
-    return vjp(gradient(example), (*example.wrt, "dy"), upstream={f"d{n}": f"up_d{n}" for n in example.wrt}, prefix="b_")
+    return vjp(
+        gradient(example), (*example.wrt, "dy"), upstream={f"d{n}": f"up_d{n}" for n in example.wrt}, prefix="b_"
+    )
 
 
 @each_example
@@ -133,23 +164,31 @@ def test_the_double_backward_is_that_of_autograd(example: Example) -> None:
     tensors = dict(zip(names, as_tensors(values, names), strict=True))
     y = example.function(**{n: tensors[n] for n in primal(example)})
     once = torch.autograd.grad(y, [tensors[n] for n in example.wrt], tensors["dy"], create_graph=True)
-    expected = torch.autograd.grad(once, [tensors[n] for n in (*example.wrt, "dy")],
-                                   [torch.tensor(values[f"up_d{n}"]) for n in example.wrt], materialize_grads=True)
+    expected = torch.autograd.grad(
+        once,
+        [tensors[n] for n in (*example.wrt, "dy")],
+        [torch.tensor(values[f"up_d{n}"]) for n in example.wrt],
+        materialize_grads=True,
+    )
     found = interpret.run(twice, values, LENGTHS, example.order)
     for output, value in zip(twice.outputs, expected, strict=True):
         require_agreement(found[output.name], value, output.name)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch warns of itself when loading func.jvp
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script`:DeprecationWarning"
+)  # torch warns of itself when loading func.jvp
 @pytest.mark.parametrize("name", ["batch norm", "layer norm"])
 def test_the_jvp_is_that_of_torch_func(name: str) -> None:
     example = EXAMPLES[name]
     names = primal(example)
     moving = jvp(example.program, {n: f"moved_{n}" for n in names})
     values = draw(moving, example.order)
-    _, expected = torch.func.jvp(lambda *tensors: example.function(**dict(zip(names, tensors, strict=True))),
-                                 tuple(torch.tensor(values[n]) for n in names),
-                                 tuple(torch.tensor(values[f"moved_{n}"]) for n in names))
+    _, expected = torch.func.jvp(
+        lambda *tensors: example.function(**dict(zip(names, tensors, strict=True))),
+        tuple(torch.tensor(values[n]) for n in names),
+        tuple(torch.tensor(values[f"moved_{n}"]) for n in names),
+    )
     found = interpret.run(moving, values, LENGTHS, example.order)
     require_agreement(found[moving.outputs[0].name], expected, "the tangent of y")
 
@@ -163,8 +202,9 @@ def test_the_normal_form_has_the_value_of_the_program(example: Example, derive: 
     found = interpret.run(whole, values, LENGTHS, example.order)
     read = _NormalFormReader(here, found, example.order)
     for output in whole.outputs:
-        require_agreement(found[output.name], torch.tensor(read.value(forms[output.name], found[output.name].shape)),
-                          output.name)
+        require_agreement(
+            found[output.name], torch.tensor(read.value(forms[output.name], found[output.name].shape)), output.name
+        )
 
 
 class _NormalFormReader:
@@ -215,7 +255,9 @@ def weight_norm_law(p: Setting) -> None:
 
 
 @pytest.mark.parametrize(("law", "verdict"), [(layer_norm_law, "proved"), (weight_norm_law, "conditional")])
-def test_a_law_of_another_normalization_is_proved_by_the_same_engine(law: Callable[[Setting], None], verdict: str) -> None:
+def test_a_law_of_another_normalization_is_proved_by_the_same_engine(
+    law: Callable[[Setting], None], verdict: str
+) -> None:
     proof = prove(law.__name__, law)
     assert proof.verdict == verdict, proof
     assert not any(e.proved for e in proof.false_variants), proof

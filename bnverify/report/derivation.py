@@ -164,7 +164,7 @@ def _steps(proof: Proof) -> list[str]:
 
 def _conditions(proof: Proof) -> list[str]:
     return [
-        f"domain: {', '.join(('m >= 1', 'eps >= 0', 'v + eps > 0', *proof.domain))}",
+        f"domain: {', '.join(('m >= 1', 'eps >= 0', *proof.roots, *proof.domain))}",
         f"side conditions: {', '.join(proof.side_conditions) or 'none'}",
     ]
 

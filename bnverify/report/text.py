@@ -104,7 +104,7 @@ def _table(report: Report) -> Table:
             _margin(outcome),
             str(outcome.cases or ""),
             _power(outcome),
-            _note(outcome),
+            Text(_note(outcome)),
         )
     return table
 

@@ -42,6 +42,7 @@ class Coordinates:
     axes: dict[sp.Symbol, Indices] = field(default_factory=dict)
     sizes: dict[str, sp.Symbol] = field(default_factory=dict)
     leaves: set[sp.Symbol] = field(default_factory=set)
+    made: set[sp.Symbol] = field(default_factory=set)
     centre_of: dict[sp.Symbol, sp.Symbol] = field(default_factory=dict)
     mean_of: dict[sp.Symbol, sp.Symbol] = field(default_factory=dict)
     atoms: dict[tuple[Indices, sp.Expr], sp.Symbol] = field(default_factory=dict)
@@ -58,14 +59,21 @@ class Coordinates:
 
     def leaf(self, symbol: sp.Symbol, letters: Indices) -> sp.Expr:
         """Declare an input and return its normal form: itself, or mean plus centre where it is centred."""
+        if symbol in self.made:
+            raise SymbolicError(
+                f"{symbol} is a symbol that the normal form makes itself, but is an input here; rename it"
+            )
+        return self._leaf(symbol, letters)
+
+    def _leaf(self, symbol: sp.Symbol, letters: Indices) -> sp.Expr:
         self._declare(symbol, letters)
         self.leaves.add(symbol)
         over = self.centred.get(symbol)
         if over is None or not over <= letters:
             return symbol
         mean, centre = real(f"mean_{symbol.name}"), real(f"c_{symbol.name}")
-        self._declare(mean, letters - over)
-        self._declare(centre, letters)
+        self._make(mean, letters - over)
+        self._make(centre, letters)
         self.centre_of[symbol], self.mean_of[symbol] = centre, mean
         return mean + centre
 
@@ -219,7 +227,7 @@ class Coordinates:
             others = [f for f in factors if f not in pair]
             if pair <= set(factors) and bound <= over and not any(self.axes_of(f) & bound for f in others):
                 self._use("contraction")
-                return self.reduce(sp.Mul(self.leaf(name, self.axes[name]), *others), over - bound)
+                return self.reduce(sp.Mul(self._leaf(name, self.axes[name]), *others), over - bound)
         for factor in factors:
             if any(not p.base.is_Symbol for p in factor.atoms(sp.Pow)):
                 raise SymbolicError(f"a sum over {sorted(over)} of {factor} is not expressible as a sum of monomials")
@@ -229,7 +237,7 @@ class Coordinates:
             atom = real(f"S_{letters}[{monomial}]")
             self.atoms[over, monomial] = atom
             self.atom_body[atom] = over, monomial
-            self._declare(atom, self.axes_of(monomial) - over)
+            self._make(atom, self.axes_of(monomial) - over)
         return self.atoms[over, monomial]
 
     def _contraction(self, name: sp.Symbol, value: sp.Expr, over: Indices) -> sp.Expr | None:
@@ -237,9 +245,13 @@ class Coordinates:
         factors = frozenset(sp.Mul.make_args(value))
         if not over or len(factors) < 2 or not factors <= self.leaves or factors & set(self.centred):
             return None
-        self.contractions.setdefault((over, factors), name)
+        if (over, factors) not in self.contractions:
+            if name in self.axes:  # the name is an input's, or that of another product
+                name = real(f"{name}[{'*'.join(sorted(map(str, factors)))}]")
+            self._make(name, self.axes_of(value) - over)
+            self.contractions[over, factors] = name
         self._use("contraction")
-        return self.leaf(self.contractions[over, factors], self.axes_of(value) - over)
+        return self._leaf(self.contractions[over, factors], self.axes_of(value) - over)
 
     def _reciprocal(self, base: sp.Expr) -> sp.Expr:
         """Return 1/base with base factored: powers of symbols, and an opaque symbol for the reciprocal of a sum."""
@@ -251,7 +263,7 @@ class Coordinates:
             if symbol.is_Add:
                 if symbol not in self.reciprocals:
                     self.reciprocals[symbol] = real(f"1/({symbol})")
-                    self._declare(self.reciprocals[symbol], self.axes_of(symbol))
+                    self._make(self.reciprocals[symbol], self.axes_of(symbol))
                 result *= self.reciprocals[symbol] ** power
             else:
                 result *= factor**-1
@@ -286,13 +298,14 @@ class Coordinates:
         if EPS in square.free_symbols and EPS not in self.eliminated and sp.degree(square, EPS) == 1:
             root = sp.Symbol("s", positive=True)
             slope = square.coeff(EPS)
+            self._divide_by(slope)
             self.roots[root] = square
             self.eliminated[EPS] = sp.expand((root**2 - (square - slope * EPS)) / slope)
         else:
             sign = {"positive": True} if square.is_positive else {"nonnegative": True}
             root = sp.Symbol(f"r{len(self.extensions) + 1}", **sign)
             self.extensions[root] = square
-        self._declare(root, self.axes_of(square))
+        self._make(root, self.axes_of(square))
         return root
 
     def _reduce_extension(self, top: sp.Expr, root: sp.Symbol, square: sp.Expr) -> sp.Expr:
@@ -316,6 +329,15 @@ class Coordinates:
                 f"{symbol} has the indices {sorted(self.axes[symbol])} in one place and {sorted(letters)} in another, "
                 f"but should have the same everywhere"
             )
+
+    def _make(self, symbol: sp.Symbol, letters: Indices) -> None:
+        """Declare a symbol of the normal form's own, which no input may be taken for."""
+        if symbol in self.leaves and symbol not in self.made:
+            raise SymbolicError(
+                f"{symbol} is a symbol that the normal form makes itself, but is an input too; rename it"
+            )
+        self.made.add(symbol)
+        self._declare(symbol, letters)
 
     def _divide_by(self, divisor: sp.Expr) -> None:
         for factor in sp.Mul.make_args(sp.factor(divisor)):

@@ -94,6 +94,8 @@ class Proof:
     equations: tuple[Equation, ...]
     side_conditions: tuple[str, ...]
     domain: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    """What is rooted and divided by, and so has to be positive: v + eps in training."""
 
     @property
     def claims(self) -> tuple[Equation, ...]:
@@ -132,6 +134,7 @@ class _Symbols:
     steps: list[Step] = field(default_factory=list)
     equations: list[Equation] = field(default_factory=list)
     divided: dict[sp.Expr, None] = field(default_factory=dict)
+    rooted: list[sp.Expr] = field(default_factory=list)
     domain: list[str] = field(default_factory=list)
 
     def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
@@ -163,6 +166,7 @@ class _Symbols:
     def equal(self, what: str, left: Any, right: Any) -> None:
         self._compare(what, True, left, right)
         self.divided = dict(self.here.divisors)
+        self.rooted = list(self.here.extensions.values())
 
     def differ(self, what: str, left: Any, right: Any) -> None:
         self._compare(what, False, left, right)
@@ -178,7 +182,12 @@ class _Symbols:
 
     def proof(self, name: str) -> Proof:
         return Proof(
-            name, (*self._axioms(), *self.steps), tuple(self.equations), self._conditions(), tuple(self.domain)
+            name,
+            (*self._axioms(), *self.steps),
+            tuple(self.equations),
+            self._conditions(),
+            tuple(self.domain),
+            tuple(f"{square} > 0" for square in self.here.roots.values()),
         )
 
     def _axioms(self) -> list[Step]:
@@ -201,14 +210,29 @@ class _Symbols:
         return [*(Step("sum of a sum", "sum of the sums", (a,)) for a in used), *lines]
 
     def _conditions(self) -> tuple[str, ...]:
-        """Return what the claims divided by; what only a false variant divided by is stated after them and left out."""
-        found = []
+        """Return what the claims divided by, and roots of what might be negative.
+
+        What only a false variant divided by is stated after them and left out.
+        """
+        found = [f"{square} >= 0" for square in self.rooted if not _never_negative(square, self.here)]
         for divisor in self.divided:
             if divisor in self.here.roots:
                 continue
             square = self.here.extensions.get(divisor)
             found.append(f"{divisor} != 0" if square is None else f"{square} > 0")
         return tuple(dict.fromkeys(found))
+
+
+def _never_negative(form: sp.Expr, here: Coordinates) -> bool:
+    """Return whether a normal form is a sum of products of squares, sums of squares and symbols of a known sign."""
+
+    def factor_never_negative(factor: sp.Expr) -> bool:
+        base, power = factor.as_base_exp()
+        if power.is_even or base.is_nonnegative:
+            return True
+        return base in here.atom_body and _never_negative(here.atom_body[base][1], here)
+
+    return all(all(map(factor_never_negative, sp.Mul.make_args(t))) for t in sp.Add.make_args(sp.expand(form)))
 
 
 @dataclass(frozen=True)
