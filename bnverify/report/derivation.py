@@ -12,6 +12,7 @@ from bnverify.codegen.dialects import NUMPY
 from bnverify.codegen.functions import Function
 from bnverify.errors import UsageError
 from bnverify.symbolic.certify import Certificate, certify
+from bnverify.symbolic.normal_form import normal_forms
 from bnverify.symbolic.program import Program, Statement
 from bnverify.symbolic.prove import Proof
 from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, names
@@ -61,8 +62,17 @@ def render(name: str, form: str) -> str:
 def _program_text(entry: Derivation, certificate: Certificate) -> str:
     lines = [entry.title, f"source: {entry.source}", ""]
     lines += [f"  {_declaration(entry.program, s)}" for s in entry.program.inputs]
-    lines += ["", *(f"  {s}" for s in entry.program.body), "", *_certificate_lines(certificate)]
+    lines += ["", *(f"  {s}" for s in entry.program.body), "", "normal forms"]
+    lines += [*(f"  {line}" for line in _normal_forms(entry.program)), "", *_certificate_lines(certificate)]
     return "\n".join(lines)
+
+
+def _normal_forms(program: Program) -> list[str]:
+    """Return every statement's normal form: what has vanished and what has merged is seen here."""
+    values, here = normal_forms(program)
+    centred = [f"{leaf} = {here.mean_of[leaf]} + {c} with sum {c} = 0" for leaf, c in here.centre_of.items()]
+    roots = [f"{root}**2 = {square}" for root, square in here.roots.items()]
+    return [*centred, *roots, *(f"{s.name} = {values[s.name.name]}" for s in program.body)]
 
 
 def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
@@ -85,7 +95,8 @@ def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
         "## Certificate",
         "",
     ]
-    return "\n".join([*lines, *(f"- {line.strip()}" for line in _certificate_lines(certificate)[1:])])
+    forms = ["", "## Normal forms", "", "```text", *_normal_forms(entry.program), "```"]
+    return "\n".join([*lines, *(f"- {line.strip()}" for line in _certificate_lines(certificate)[1:]), *forms])
 
 
 def _program_latex(entry: Derivation, certificate: Certificate) -> str:
