@@ -46,6 +46,8 @@ class Record:
 
     slack: float = 1.0
     """Every bound is multiplied by this (4 where power is measured)."""
+    beyond_counts: bool = True
+    """Whether a value that is not finite is wrong where the bound is not valid (it adds nothing to the power)."""
     worst_ratio: float = 0.0
     worst_case: Case | None = None
     ratio_of_case: float = 0.0
@@ -152,7 +154,7 @@ def _judge(
     finite = np.isfinite(got.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio = np.where(error == 0, 0.0, error / limit)
-    wrong = np.where(judged, ~(error <= limit), ~finite)
+    wrong = np.where(judged, ~(error <= limit), ~finite & record.beyond_counts)
     record.judged += int(judged.sum())
     record.beyond += int((~judged).sum())
     if not wrong.any():

@@ -49,7 +49,7 @@ class Power:
     def count(self, case: Case, drawn: Mapping[str, Any]) -> None:
         """Add the mutations that this case shows."""
         for name in self.missing:
-            with recording(Record(slack=SLACK)):
+            with recording(Record(slack=SLACK, beyond_counts=False)):
                 try:
                     self.of.check(mutant(name, self.convention), case, **drawn)
                 except Disagreement:
