@@ -159,7 +159,8 @@ class Torch:
         data = torch.from_numpy(self._laid(x)).requires_grad_()
         y = layer(data)
         y.backward(torch.from_numpy(self._laid(dy)))
-        dx, dgamma, dbeta = (v.grad.numpy() for v in (data, layer.weight, layer.bias))
+        leaves: tuple[Any, ...] = (data, layer.weight, layer.bias)
+        dx, dgamma, dbeta = (leaf.grad.numpy() for leaf in leaves)
         return Step(self._back(y.detach().numpy()), Gradients(self._back(dx), dgamma, dbeta))
 
     def _laid(self, values: Array) -> Array:

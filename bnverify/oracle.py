@@ -52,12 +52,14 @@ Row = tuple[list[arb] | arb, ...]
 def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
     """Return y, batch_mean, inv_std and, where asked, dx, dgamma, dbeta of a training step.
 
-    y, dx: as x. batch_mean, inv_std, dgamma, dbeta: (C,). Also ``centred``: x - mean, as x.
+    y, dx: as x. batch_mean, inv_std, dgamma, dbeta: (C,). With gradients also ``centred``: x - mean, as x, rounded to
+    float64 (the bounds are written in it).
     """
     names = ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta") if gradients else ("y", "batch_mean", "inv_std")
     with _precision(precision):
         eps = arb(case.eps)
         rows: list[Row] = []
+        centred: list[list[float]] = []
         for x, gamma, beta, dy in zip(
             case.rows(case.x).tolist(),
             case.gamma.tolist(),
@@ -66,14 +68,18 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
             strict=True,
         ):
             values = list(map(arb, x))
-            found: Row
             if gradients:
                 found = printed.training_gradients(values, arb(gamma), arb(beta), eps, list(map(arb, dy)))
+                mean = found[1]
+                centred.append([float(value - mean) for value in values])
+                rows.append(found)
             else:
-                found = printed.training(values, arb(gamma), arb(beta), eps)
-            mean = found[1]
-            rows.append((*found, [value - mean for value in values]))
-        return _collect(case, (*names, "centred"), rows)
+                rows.append(printed.training(values, arb(gamma), arb(beta), eps))
+        answers = _collect(case, names, rows)
+        if gradients:
+            hi = case.unrows(np.array(centred).reshape(case.channels, case.count))
+            answers["centred"] = Exact(hi, np.zeros_like(hi), abs(hi) * 2.0**-52)
+        return answers
 
 
 def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:

@@ -1,0 +1,90 @@
+"""Right implementations of every form conform, at quick and at ci: no false alarm, and nothing left undecided."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bnverify
+
+EXAMPLES = Path(__file__).parent / "examples"
+LIBRARY = (
+    "torch.nn:BatchNorm1d",
+    "torch.nn:BatchNorm2d",
+    "torch.nn:BatchNorm3d",
+    "torch.nn.functional:batch_norm",
+    "bnverify.adapters.generated:GeneratedNumpy",
+    "bnverify.adapters.generated:GeneratedTorch",
+)
+COMPLETE = (*LIBRARY, "kernel.py:Kernel", "layer.py:HandWritten", "instance.py:norm")
+INCOMPLETE = {
+    "course.py:batchnorm_forward": ("inference_gradients",),
+    "course.py:spatial_batchnorm_forward": ("inference_gradients",),
+    "textbook_torch.py:batch_norm": ("inference_gradients",),
+    "textbook_torch.py:batch_norm_old": ("inference_gradients",),
+    "textbook_numpy.py:batch_norm": ("inference", "gradients", "inference_gradients"),
+    "textbook_numpy.py:batch_norm_old": ("inference", "gradients", "inference_gradients"),
+    "numpy_function.py:normalize": ("inference", "gradients", "inference_gradients", "state"),
+}
+"""Forms that lack a capability, and which."""
+
+
+def report_of(target: str, profile: str = "quick", seed: int = 0) -> bnverify.Report:
+    convention = "textbook-old" if target.endswith("_old") else None
+    place = str(EXAMPLES / target) if ".py:" in target else target
+    return bnverify.check(place, profile=profile, seed=seed, convention=convention)
+
+
+def wrong(report: bnverify.Report) -> list[str]:
+    return [f"{o.property} {o.status}: {o.message}" for o in report.outcomes if o.status not in ("passed", "unsupported")]
+
+
+@pytest.mark.parametrize("target", COMPLETE)
+def test_a_complete_right_implementation_passes_every_property_at_quick(target: str) -> None:
+    report = report_of(target)
+    assert wrong(report) == []
+    assert {o.status for o in report.outcomes} == {"passed"}
+    assert report.exit_code == 0
+    assert report.incomplete == ()
+
+
+@pytest.mark.parametrize("target", INCOMPLETE)
+def test_a_form_without_some_capability_conforms_and_says_what_it_lacks(target: str) -> None:
+    report = report_of(target)
+    assert wrong(report) == []
+    assert report.exit_code == 0
+    assert tuple(line.partition(":")[0] for line in report.incomplete) == INCOMPLETE[target]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [*LIBRARY, "course.py:batchnorm_forward"])
+def test_a_right_implementation_conforms_at_ci(target: str) -> None:
+    report = report_of(target, "ci")
+    assert wrong(report) == []
+    assert report.exit_code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("target", ["torch.nn:BatchNorm1d", "bnverify.adapters.generated:GeneratedNumpy", "instance.py:norm"])
+def test_the_verdict_on_right_code_does_not_depend_on_the_seed(target: str, seed: int) -> None:
+    assert wrong(report_of(target, seed=seed)) == []
+
+
+def test_both_backward_passes_of_the_exercise_are_checked(tmp_path: Path) -> None:
+    source = (EXAMPLES / "course.py").read_text(encoding="utf-8")
+    right = "return gamma / root * (dout - dbeta / len(dout) - x_hat * (dgamma / len(dout)))"
+    assert right in source
+    path = tmp_path / "course.py"
+    path.write_text(source.replace(right, "return gamma / root * (dout - dbeta / len(dout))"), encoding="utf-8")
+    report = bnverify.check(f"{path}:batchnorm_forward", select="known-gradients")
+    assert report.exit_code == 1
+    assert report.outcomes[0].variant == "batchnorm_backward_alt"
+
+
+@pytest.mark.parametrize("file", ["textbook_torch.py", "textbook_numpy.py"])
+@pytest.mark.parametrize(("function", "convention"), [("batch_norm", "textbook-old"), ("batch_norm_old", "textbook")])
+def test_the_other_meaning_of_momentum_fails_unless_it_is_declared(file: str, function: str, convention: str) -> None:
+    report = bnverify.check(f"{EXAMPLES / file}:{function}", convention=convention, select="*-state")
+    failed = {o.property for o in report.outcomes if o.status == "failed"}
+    assert failed == {"known-state", "oracle-state"}
