@@ -6,6 +6,7 @@ difference of two numbers near mean² loses about log2(mean²/var) bits of the v
 
 x, dy: (m, C), gamma, beta: (C,), all of one dtype, float32 or float64. Not handled: other layouts, m = 1 in PyTorch.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -85,11 +86,13 @@ def chan(x: Array, block: int) -> Statistics:
     (mean, var), seen = two_pass(x[:block], naive_sum), min(block, len(x))
     squares = var * number(seen)
     for start in range(block, len(x), block):
-        part = x[start:start + block]
+        part = x[start : start + block]
         own, both = two_pass(part, naive_sum), seen + len(part)
         delta = own.mean - mean
         mean = mean + delta * (number(len(part)) / number(both))
-        squares = squares + own.var * number(len(part)) + delta * delta * (number(seen) / number(both) * number(len(part)))
+        squares = (
+            squares + own.var * number(len(part)) + delta * delta * (number(seen) / number(both) * number(len(part)))
+        )
         seen = both
     return Statistics(mean, squares / number(len(x)))
 

@@ -4,6 +4,7 @@ Writes results/bound_experiment.csv, .md and .png beside this script; ``--smoke`
 unless ``--out`` names a folder. Data are x = scale (offset + t), t of mean about 0 and spread about 1 and of the shape
 that the kind names, so kappa = sqrt(1 + mean²/var) is set by the offset sqrt(kappa² - 1).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -74,7 +75,8 @@ def constant_but_one(rng: Generator, m: int, channels: int, kappa: float) -> Arr
     """Return equal values but one, of either sign, at any place."""
     t = np.full((m, channels), -1 / math.sqrt(m - 1))
     t[rng.integers(m, size=channels), np.arange(channels)] = math.sqrt(m - 1)
-    return _offset(kappa) + t * rng.choice([-1, 1], channels)
+    found: Array = _offset(kappa) + t * rng.choice([-1, 1], channels)
+    return found
 
 
 def two_level(rng: Generator, m: int, channels: int, kappa: float) -> Array:
@@ -95,7 +97,8 @@ def outlier(rng: Generator, m: int, channels: int, kappa: float) -> Array:
     t = rng.normal(size=(m, channels))
     t[rng.integers(m, size=channels), np.arange(channels)] = 1000 * rng.choice([-1, 1], channels)
     t = t - t.mean(axis=0)
-    return _offset(kappa) + t / np.sqrt((t**2).mean(axis=0))
+    found: Array = _offset(kappa) + t / np.sqrt((t**2).mean(axis=0))
+    return found
 
 
 def lognormal(rng: Generator, m: int, channels: int, kappa: float) -> Array:
@@ -106,8 +109,14 @@ def lognormal(rng: Generator, m: int, channels: int, kappa: float) -> Array:
 
 Kind = Callable[[Generator, int, int, float], Array]
 KINDS: Mapping[str, Kind] = {
-    "normal": normal, "normal, any scale": scaled, "constant": constant, "constant but one": constant_but_one,
-    "two-level": two_level, "pixels": pixels, "outlier": outlier, "lognormal": lognormal,
+    "normal": normal,
+    "normal, any scale": scaled,
+    "constant": constant,
+    "constant but one": constant_but_one,
+    "two-level": two_level,
+    "pixels": pixels,
+    "outlier": outlier,
+    "lognormal": lognormal,
 }
 
 
@@ -134,12 +143,24 @@ def draw(rng: Generator, kind: str, m: int, channels: int, kappa: float, dtype: 
     x = KINDS[kind](rng, m, channels, kappa) * scale * rng.uniform(1, 2, channels)
     free = rng.normal(size=(m, channels))
     like_x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
-    dy = np.choose(np.arange(channels) % 4, [free, free + 100, np.broadcast_to(free[0], free.shape), like_x + 1e-3 * free])
+    dy = np.choose(
+        np.arange(channels) % 4, [free, free + 100, np.broadcast_to(free[0], free.shape), like_x + 1e-3 * free]
+    )
     gamma, beta = rng.normal(size=(2, channels))
     if kind == "normal, any scale":
         gamma, beta = gamma * 10 ** rng.uniform(-3, 1, channels), beta * 10 ** rng.uniform(-3, 1, channels)
-    return Case(x=x, gamma=gamma, beta=beta, dy=dy, running_mean=np.zeros(channels), running_var=np.ones(channels),
-                eps=eps, update_rate=0.1, dtype=dtype, note=f"{kind}, kappa {kappa:g}")
+    return Case(
+        x=x,
+        gamma=gamma,
+        beta=beta,
+        dy=dy,
+        running_mean=np.zeros(channels),
+        running_var=np.ones(channels),
+        eps=eps,
+        update_rate=0.1,
+        dtype=dtype,
+        note=f"{kind}, kappa {kappa:g}",
+    )
 
 
 def condition(case: Case) -> Array:
@@ -206,16 +227,36 @@ class Results:
                     self._note(name, case, np.maximum(y, gradient), np.flatnonzero(judged))
         for name, parts in found.items():
             y, gradient = (np.concatenate(column) for column in zip(*parts, strict=True))
-            self.cells.append(Cell(dtype, kind, name, m, kappa, count, y.size, y.max(initial=0), gradient.max(initial=0),
-                                   float((~(y <= 1)).mean()) if y.size else 0.0))
+            self.cells.append(
+                Cell(
+                    dtype,
+                    kind,
+                    name,
+                    m,
+                    kappa,
+                    count,
+                    y.size,
+                    y.max(initial=0),
+                    gradient.max(initial=0),
+                    float((~(y <= 1)).mean()) if y.size else 0.0,
+                )
+            )
 
     def _note(self, name: str, case: Case, ratio: Array, channels: Array) -> None:
         for k in np.flatnonzero(~(ratio <= min(1.0, self.worst[0]))):
             j = channels[k]
-            one = case.changed(**{n: getattr(case, n)[..., j:j + 1] for n in
-                                  ("x", "dy", "gamma", "beta", "running_mean", "running_var")})
-            entry = (float(ratio[k]), name, f"{case.note}, m = {case.count}, eps = {case.eps:g}, {case.dtype}; "
-                     + (repr(one) if case.count <= 8 else f"channel {j}"))
+            one = case.changed(
+                **{
+                    n: getattr(case, n)[..., j : j + 1]
+                    for n in ("x", "dy", "gamma", "beta", "running_mean", "running_var")
+                }
+            )
+            entry = (
+                float(ratio[k]),
+                name,
+                f"{case.note}, m = {case.count}, eps = {case.eps:g}, {case.dtype}; "
+                + (repr(one) if case.count <= 8 else f"channel {j}"),
+            )
             if ratio[k] > self.worst[0]:
                 self.worst = entry
             if not ratio[k] <= 1:
@@ -237,8 +278,15 @@ def run(counts: Mapping[int, int], kappas: Sequence[float]) -> Results:
 
 def one_pass_found(cells: Iterable[Cell], name: str, kind: str = "normal") -> tuple[int, int]:
     """Return in how many judged float32 channels a wrong algorithm's y is above its bound where m is small, of how many."""
-    chosen = [c for c in cells if c.algorithm == name and c.kind == kind and c.dtype == "float32"
-              and c.m in SHARP_COUNTS and c.kappa in SHARP_KAPPAS]
+    chosen = [
+        c
+        for c in cells
+        if c.algorithm == name
+        and c.kind == kind
+        and c.dtype == "float32"
+        and c.m in SHARP_COUNTS
+        and c.kappa in SHARP_KAPPAS
+    ]
     return sum(round(c.above * c.judged) for c in chosen), sum(c.judged for c in chosen)
 
 
@@ -251,16 +299,42 @@ def write_table(cells: Sequence[Cell], path: Path) -> None:
     """Write every cell that has a judged channel."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        _ = writer.writerow(["dtype", "kind", "algorithm", "m", "kappa", "channels", "judged", "worst_y", "worst_gradient",
-                             "y_share_above_1"])
+        _ = writer.writerow(
+            [
+                "dtype",
+                "kind",
+                "algorithm",
+                "m",
+                "kappa",
+                "channels",
+                "judged",
+                "worst_y",
+                "worst_gradient",
+                "y_share_above_1",
+            ]
+        )
         for c in cells:
             if c.judged:
-                _ = writer.writerow([c.dtype, c.kind, c.algorithm, c.m, f"{c.kappa:g}", c.channels, c.judged, f"{c.y:.3g}",
-                                     f"{c.gradient:.3g}", f"{c.above:.3g}"])
+                _ = writer.writerow(
+                    [
+                        c.dtype,
+                        c.kind,
+                        c.algorithm,
+                        c.m,
+                        f"{c.kappa:g}",
+                        c.channels,
+                        c.judged,
+                        f"{c.y:.3g}",
+                        f"{c.gradient:.3g}",
+                        f"{c.above:.3g}",
+                    ]
+                )
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}" if value < 1e4 else "∞" if value == np.inf else f"{value:.0e}"
+    return (
+        f"{value:.2f}" if value < 10 else f"{value:.0f}" if value < 1e4 else "∞" if value == np.inf else f"{value:.0e}"
+    )
 
 
 def report(results: Results, seconds: float) -> str:
@@ -269,43 +343,80 @@ def report(results: Results, seconds: float) -> str:
     of_one = [c for c in cells if c.algorithm == RIGHT[0]]
     judged, drawn = sum(c.judged for c in of_one), sum(c.channels for c in of_one)
     lines = [
-        "# Error over bound", "",
-        (f"Written by `benchmarks/bound_experiment.py` on {DATE}, seed {SEED}, in {seconds:.0f} s on one core; Python "
-        f"{platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}, python-flint "
-        f"{flint.__version__}, {platform.machine()}."), "",
-        (f"{drawn:,} channels (m = {', '.join(map(str, sorted({c.m for c in of_one})))}; kappa = "
-        f"{min(KAPPAS):g} to {max(KAPPAS):g}; eps = {' and '.join(f'{e:g}' for e in EPS)}; float32 and float64), of which "
-        f"{judged:,} are judged, each by {len(ALGORITHMS)} algorithms. A channel is judged where h = (m + 8) u "
-        "(1 + mean|x|/s) <= 1/4; that every such channel is judged was checked with an h computed apart."), "",
-        "![error over bound](bound_experiment.png)", "",
-        "## Right algorithms", "",
-        ("The worst error/bound of y, dx, dgamma and dbeta in judged channels, over all m, kappa, eps and both dtypes. "
-         "Above 1 the bound would be wrong."), "",
-        *_by_kind(cells, RIGHT), "",
-        (f"The worst of all is {results.worst[0]:.3f} ({results.worst[1]}; {results.worst[2].split(';')[0]}). "
-        f"Judged channels of right algorithms above 1: {len(results.above)}."), "",
-        "By m:", "",
-        *_by_count(cells), "",
-        "## One-pass", "",
+        "# Error over bound",
+        "",
+        (
+            f"Written by `benchmarks/bound_experiment.py` on {DATE}, seed {SEED}, in {seconds:.0f} s on one core; Python "
+            f"{platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}, python-flint "
+            f"{flint.__version__}, {platform.machine()}."
+        ),
+        "",
+        (
+            f"{drawn:,} channels (m = {', '.join(map(str, sorted({c.m for c in of_one})))}; kappa = "
+            f"{min(KAPPAS):g} to {max(KAPPAS):g}; eps = {' and '.join(f'{e:g}' for e in EPS)}; float32 and float64), of which "
+            f"{judged:,} are judged, each by {len(ALGORITHMS)} algorithms. A channel is judged where h = (m + 8) u "
+            "(1 + mean|x|/s) <= 1/4; that every such channel is judged was checked with an h computed apart."
+        ),
+        "",
+        "![error over bound](bound_experiment.png)",
+        "",
+        "## Right algorithms",
+        "",
+        (
+            "The worst error/bound of y, dx, dgamma and dbeta in judged channels, over all m, kappa, eps and both dtypes. "
+            "Above 1 the bound would be wrong."
+        ),
+        "",
+        *_by_kind(cells, RIGHT),
+        "",
+        (
+            f"The worst of all is {results.worst[0]:.3f} ({results.worst[1]}; {results.worst[2].split(';')[0]}). "
+            f"Judged channels of right algorithms above 1: {len(results.above)}."
+        ),
+        "",
+        "By m:",
+        "",
+        *_by_count(cells),
+        "",
+        "## One-pass",
+        "",
         "The worst error/bound, as above. A number below 1 would mean that the bound never finds the fault on these data.",
-        "", *_by_kind(cells, WRONG), "",
-        (f"Share of judged float32 channels in which y of one-pass is above its bound, for m = {SHARP_COUNTS[0]} to "
-        f"{SHARP_COUNTS[-1]} and kappa = {SHARP_KAPPAS[0]:g} to {SHARP_KAPPAS[-1]:g} taken together:"), "",
-        "| | " + " | ".join(KINDS) + " |", "|---" * (len(KINDS) + 1) + "|",
+        "",
+        *_by_kind(cells, WRONG),
+        "",
+        (
+            f"Share of judged float32 channels in which y of one-pass is above its bound, for m = {SHARP_COUNTS[0]} to "
+            f"{SHARP_COUNTS[-1]} and kappa = {SHARP_KAPPAS[0]:g} to {SHARP_KAPPAS[-1]:g} taken together:"
+        ),
+        "",
+        "| | " + " | ".join(KINDS) + " |",
+        "|---" * (len(KINDS) + 1) + "|",
     ]
     for name in WRONG:
         shares = [one_pass_found(cells, name, kind) for kind in KINDS]
         lines.append(f"| {name} | " + " | ".join(f"{a / max(b, 1):.1%} of {b:,}" for a, b in shares) + " |")
-    lines += ["", ("On normal data, one-pass with pairwise sums, by m and kappa (in brackets: judged channels; an empty "
-                   "field: none judged):"), "", *_power(cells), "",
-              ("At large m the bound is blunt: a sum of m values in any order may be off by m u, and one-pass with pairwise "
-               "sums is far better than that. There the slope of the error against kappa tells the algorithms apart.")]
+    lines += [
+        "",
+        (
+            "On normal data, one-pass with pairwise sums, by m and kappa (in brackets: judged channels; an empty "
+            "field: none judged):"
+        ),
+        "",
+        *_power(cells),
+        "",
+        (
+            "At large m the bound is blunt: a sum of m values in any order may be off by m u, and one-pass with pairwise "
+            "sums is far better than that. There the slope of the error against kappa tells the algorithms apart."
+        ),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _by_kind(cells: Sequence[Cell], names: Sequence[str]) -> list[str]:
     rows = ["| algorithm | " + " | ".join(KINDS) + " |", "|---" * (len(KINDS) + 1) + "|"]
-    return rows + [f"| {n} | " + " | ".join(_number(worst(cells, algorithm=n, kind=k)) for k in KINDS) + " |" for n in names]
+    return rows + [
+        f"| {n} | " + " | ".join(_number(worst(cells, algorithm=n, kind=k)) for k in KINDS) + " |" for n in names
+    ]
 
 
 def _by_count(cells: Sequence[Cell]) -> list[str]:
@@ -316,7 +427,9 @@ def _by_count(cells: Sequence[Cell]) -> list[str]:
 
 
 def _power(cells: Sequence[Cell]) -> list[str]:
-    chosen = {(c.m, c.kappa): c for c in cells if c.algorithm == "one-pass" and c.kind == "normal" and c.dtype == "float32"}
+    chosen = {
+        (c.m, c.kappa): c for c in cells if c.algorithm == "one-pass" and c.kind == "normal" and c.dtype == "float32"
+    }
     counts, kappas = (sorted(set(column)) for column in zip(*chosen, strict=True))
     rows = ["| m | " + " | ".join(f"{k:g}" for k in kappas) + " |", "|---" * (len(kappas) + 1) + "|"]
     for m in counts:
@@ -325,8 +438,25 @@ def _power(cells: Sequence[Cell]) -> list[str]:
     return rows
 
 
-COLOURS = dict(zip(ALGORITHMS, ("#08306b", "#2171b5", "#006d2c", "#41ab5d", "#6a51a3", "#525252", "#969696", "#00a6b8",
-                                "#80cdc1", "#cb181d", "#fd8d3c"), strict=True))
+COLOURS = dict(
+    zip(
+        ALGORITHMS,
+        (
+            "#08306b",
+            "#2171b5",
+            "#006d2c",
+            "#41ab5d",
+            "#6a51a3",
+            "#525252",
+            "#969696",
+            "#00a6b8",
+            "#80cdc1",
+            "#cb181d",
+            "#fd8d3c",
+        ),
+        strict=True,
+    )
+)
 MARKS = dict(zip(ALGORITHMS, "osD^vP*<>xX", strict=True))
 
 
@@ -345,12 +475,19 @@ def plot(cells: Sequence[Cell], path: Path) -> None:
     _by_m(panels[9], cells)
     single = [c for c in cells if c.dtype == "float32" and c.kind == "normal" and c.algorithm == "one-pass"]
     _shares(panels[10], single, lambda c: c.judged / c.channels, "share of channels judged (normal, float32)", "Greens")
-    _shares(panels[11], single, lambda c: c.above if c.judged else math.nan,
-            "share of judged channels where one-pass\nis above 1 (normal, float32)", "Reds")
+    _shares(
+        panels[11],
+        single,
+        lambda c: c.above if c.judged else math.nan,
+        "share of judged channels where one-pass\nis above 1 (normal, float32)",
+        "Reds",
+    )
     handles, labels = panels[0].get_legend_handles_labels()
     _ = figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
-    _ = figure.suptitle("Error over bound: the worst judged channel at each kappa, y of every algorithm. Above the line at 1 "
-                        "an answer is wrong; the darker the grey, the fewer channels are judged.")
+    _ = figure.suptitle(
+        "Error over bound: the worst judged channel at each kappa, y of every algorithm. Above the line at 1 "
+        "an answer is wrong; the darker the grey, the fewer channels are judged."
+    )
     figure.savefig(path, dpi=90)
 
 
@@ -359,28 +496,54 @@ def _ratios(panel: Axes, cells: Sequence[Cell]) -> None:
     edges = [kappas[0] / 1.6, *(math.sqrt(a * b) for a, b in itertools.pairwise(kappas)), kappas[-1] * 1.6]
     for left, right, kappa in zip(edges[:-1], edges[1:], kappas, strict=True):
         here = [c for c in cells if c.kappa == kappa]
-        _ = panel.axvspan(left, right, color="black", linewidth=0,
-                          alpha=0.3 * (1 - sum(c.judged for c in here) / sum(c.channels for c in here)))
+        _ = panel.axvspan(
+            left,
+            right,
+            color="black",
+            linewidth=0,
+            alpha=0.3 * (1 - sum(c.judged for c in here) / sum(c.channels for c in here)),
+        )
     for name in ALGORITHMS:
         found = {k: [c.y for c in cells if c.algorithm == name and c.kappa == k and c.judged] for k in kappas}
         at = [k for k in kappas if found[k]]
         values = np.clip([max(found[k]) for k in at], *SHOWN)
-        _ = panel.plot(at, values, color=COLOURS[name], marker=MARKS[name], markersize=4, linewidth=1.1, label=name,
-                       linestyle=":" if "naive" in name else "-")
+        _ = panel.plot(
+            at,
+            values,
+            color=COLOURS[name],
+            marker=MARKS[name],
+            markersize=4,
+            linewidth=1.1,
+            label=name,
+            linestyle=":" if "naive" in name else "-",
+        )
     _ = panel.axhline(1, color="black", linewidth=1.5, linestyle="--", label="the bound")
-    _ = panel.set(xscale="log", yscale="log", ylim=(SHOWN[0] / 1.5, SHOWN[1] * 1.5), xlabel="kappa = sqrt(1 + mean²/var)",
-                  ylabel="error / bound of y", xlim=(min(KAPPAS) / 1.6, max(KAPPAS) * 1.6))
+    _ = panel.set(
+        xscale="log",
+        yscale="log",
+        ylim=(SHOWN[0] / 1.5, SHOWN[1] * 1.5),
+        xlabel="kappa = sqrt(1 + mean²/var)",
+        ylabel="error / bound of y",
+        xlim=(min(KAPPAS) / 1.6, max(KAPPAS) * 1.6),
+    )
 
 
 def _by_m(panel: Axes, cells: Sequence[Cell]) -> None:
     counts = sorted({c.m for c in cells})
     for name in RIGHT:
         values = [worst(cells, algorithm=name, m=m) for m in counts]
-        _ = panel.plot(counts, np.maximum(values, SHOWN[0]), color=COLOURS[name], marker=MARKS[name], markersize=4,
-                       linewidth=1.1)
+        _ = panel.plot(
+            counts, np.maximum(values, SHOWN[0]), color=COLOURS[name], marker=MARKS[name], markersize=4, linewidth=1.1
+        )
     _ = panel.axhline(1, color="black", linewidth=1.5, linestyle="--")
-    _ = panel.set(xscale="log", yscale="log", ylim=(1e-3, 3), xlabel="m", ylabel="error / bound",
-                  title="right algorithms: y and gradients,\nall kinds, kappa, eps and both dtypes")
+    _ = panel.set(
+        xscale="log",
+        yscale="log",
+        ylim=(1e-3, 3),
+        xlabel="m",
+        ylabel="error / bound",
+        title="right algorithms: y and gradients,\nall kinds, kappa, eps and both dtypes",
+    )
 
 
 def _shares(panel: Axes, cells: Sequence[Cell], share: Callable[[Cell], float], title: str, colours: str) -> None:
@@ -390,9 +553,12 @@ def _shares(panel: Axes, cells: Sequence[Cell], share: Callable[[Cell], float], 
     panel.set_facecolor("#b0b0b0")
     _ = panel.imshow(grid, vmin=0, vmax=1.3, cmap=mpl.colormaps[colours], aspect="auto", origin="lower")
     for i, j in np.argwhere(~np.isnan(grid)):
-        _ = panel.text(j, i, f"{grid[i, j]:.2f}".replace("0.", ".").replace("1.00", "1"), ha="center", va="center", fontsize=7)
-    _ = panel.set_xticks(range(len(kappas)), [f"{k:.0e}".replace("e+0", "e") if k > 100 else f"{k:g}" for k in kappas],
-                         fontsize=7)
+        _ = panel.text(
+            j, i, f"{grid[i, j]:.2f}".replace("0.", ".").replace("1.00", "1"), ha="center", va="center", fontsize=7
+        )
+    _ = panel.set_xticks(
+        range(len(kappas)), [f"{k:.0e}".replace("e+0", "e") if k > 100 else f"{k:g}" for k in kappas], fontsize=7
+    )
     _ = panel.set_yticks(range(len(counts)), [str(m) for m in counts])
     _ = panel.set(xlabel="kappa" + " (grey: none judged)" * bool(np.isnan(grid).any()), ylabel="m", title=title)
 
@@ -420,11 +586,13 @@ def main() -> None:
     found, judged = one_pass_found(results.cells, "one-pass")
     if results.above:
         ratio, name, where = max(results.above)
-        raise RuntimeError(f"{len(results.above)} channels of right algorithms are above the bound, {name} {ratio:.3g}-fold: "
-                           f"{where}")
+        raise RuntimeError(
+            f"{len(results.above)} channels of right algorithms are above the bound, {name} {ratio:.3g}-fold: {where}"
+        )
     if not found >= LEAST_FOUND * judged:
-        raise RuntimeError(f"one-pass is above its bound in {found} of {judged} judged channels, but should be in "
-                           f"{LEAST_FOUND:.0%}")
+        raise RuntimeError(
+            f"one-pass is above its bound in {found} of {judged} judged channels, but should be in {LEAST_FOUND:.0%}"
+        )
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     for profile in ("quick",) if smoke else ("quick", "ci"):
         seconds, memory = whole_runs(profile, 1 if smoke else RUNS)
-        print(f"check {TARGET} --profile {profile}: {seconds:.1f} s (median of {1 if smoke else RUNS}), {memory:.2f} GiB")
+        print(
+            f"check {TARGET} --profile {profile}: {seconds:.1f} s (median of {1 if smoke else RUNS}), {memory:.2f} GiB"
+        )
     profile = "quick" if smoke else "ci"
     found = parts(profile)
     total = sum(found.values())

@@ -1,4 +1,5 @@
 """Speed of the oracle: values a second on one core, forward only and with all gradients, the median of five runs."""
+
 from __future__ import annotations
 
 import argparse
@@ -25,8 +26,17 @@ def case(count: int, values: int, dtype: str) -> Case:
     channels = max(1, values // count)
     x, dy = rng.normal(3, 1, (count, channels)), rng.normal(0, 1, (count, channels))
     gamma, beta, mean = rng.normal(0, 1, (3, channels))
-    return Case(x=x, gamma=gamma, beta=beta, dy=dy, running_mean=mean, running_var=np.ones(channels), eps=1e-5,
-                update_rate=0.1, dtype=dtype)
+    return Case(
+        x=x,
+        gamma=gamma,
+        beta=beta,
+        dy=dy,
+        running_mean=mean,
+        running_var=np.ones(channels),
+        eps=1e-5,
+        update_rate=0.1,
+        dtype=dtype,
+    )
 
 
 def speed(measured: Case, *, gradients: bool) -> float:
@@ -44,8 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     _ = parser.add_argument("--smoke", action="store_true", help="a few thousand values only")
     values = 4_096 if parser.parse_args().smoke else 65_536
-    print(f"{values:,} values, {oracle.PRECISION} bits, Python {platform.python_version()}, "
-          f"python-flint {flint.__version__}, {platform.machine()}")
+    print(
+        f"{values:,} values, {oracle.PRECISION} bits, Python {platform.python_version()}, "
+        f"python-flint {flint.__version__}, {platform.machine()}"
+    )
     print(f"{'dtype':8} {'m':>5} {'forward, values/s':>18} {'with gradients, values/s':>25}")
     for dtype in DTYPES:
         for count in COUNTS:

@@ -8,8 +8,9 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
 2.  With w = s'/s and |w - 1| <= t = min(r, (2 alpha + r²)/(2 - r)), alpha the first-order relative error of 1/s: 1/s is
     off by at most t/(1 - t) relatively, and its terms beyond the first order by at most rho = r²/2 + t²(3 + r)/(2(1 - r)).
 3.  An output is a polynomial in the coordinates, 1/s and the parameters. Replaced by absolute values it is the majorant P.
-    Its terms of order two and more in the perturbations d are at most (P(p + k d) - P(p))/k² for every k >= 1, since each
-    of them grows at least like k²; k = 1/(4 max(r, ...)) keeps this second order and free of cancellation.
+    The sum of the c_i is kept in it: 0 for the exact mean, but up to the sum of the E_i for one that is off. Its terms of
+    order two and more in the perturbations d are at most (P(p + k d) - P(p))/k² for every k >= 1, since each of them
+    grows at least like k²; k = 1/(4 max(r, ...)) keeps this second order and free of cancellation.
 
 The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged.
 """
@@ -185,8 +186,12 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
     def majorants(k: Array | float) -> dict[str, Array]:
         c, g = cx.centred + k * cx.by, cdy.centred + k * cdy.by
         scale, root = abs(gamma) * (1 + k * (input_rounding + 8 * unit)), s / (1 + k * root_off)
+        middle = abs(mean_dy) + k * cdy.by.max(axis=1, keepdims=True)
+        stray = k * cx.by.sum(axis=1, keepdims=True)
         (y,) = printed.training_forward_majorant(abs_c_x=c, abs_gamma=scale, s=root)
-        dx, dgamma = printed.training_gradient_majorant(abs_c_dy=g, abs_c_x=c, abs_gamma=scale, s=root, m=m)
+        dx, dgamma = printed.training_gradient_majorant(
+            abs_c_dy=g, abs_c_x=c, abs_gamma=scale, abs_mean_dy=middle, stray_x=stray, s=root, m=m
+        )
         return {"y": y, "dx": dx, "dgamma": dgamma}
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -1,4 +1,5 @@
 """Data with known short answers: rational arithmetic, the oracle and PyTorch give the same bits."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -52,8 +53,10 @@ def rational(case: Case, channel: int) -> Rational:
     return Rational(
         y=[gamma * (v - mean) / s + beta for v in x],
         dx=[g * gamma / s + dvar * 2 * (v - mean) / m + dmean / m for g, v in zip(dy, x, strict=True)],
-        dgamma=sum((g * (v - mean) / s for g, v in zip(dy, x, strict=True)), Fraction(0)), dbeta=sum(dy, Fraction(0)),
-        square=square)
+        dgamma=sum((g * (v - mean) / s for g, v in zip(dy, x, strict=True)), Fraction(0)),
+        dbeta=sum(dy, Fraction(0)),
+        square=square,
+    )
 
 
 def cases(number: int, dtype: str) -> list[Case]:
@@ -62,8 +65,17 @@ def cases(number: int, dtype: str) -> list[Case]:
     for seed in range(number):
         count, rank = COUNTS[seed % len(COUNTS)], 2 + seed % 4
         splits = shapes_of(count, rank)
-        found.append(known_case(seed=seed, count=count, spatial=splits[seed % len(splits)][1], dtype=dtype, channels=3,
-                                scale=seed % 9 - 4, update_rate=0.25))
+        found.append(
+            known_case(
+                seed=seed,
+                count=count,
+                spatial=splits[seed % len(splits)][1],
+                dtype=dtype,
+                channels=3,
+                scale=seed % 9 - 4,
+                update_rate=0.25,
+            )
+        )
     return found
 
 

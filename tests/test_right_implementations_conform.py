@@ -1,4 +1,5 @@
 """Right implementations of every form conform, at quick and at ci: no false alarm, and nothing left undecided."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -36,7 +37,9 @@ def report_of(target: str, profile: str = "quick", seed: int = 0) -> bnverify.Re
 
 
 def wrong(report: bnverify.Report) -> list[str]:
-    return [f"{o.property} {o.status}: {o.message}" for o in report.outcomes if o.status not in ("passed", "unsupported")]
+    return [
+        f"{o.property} {o.status}: {o.message}" for o in report.outcomes if o.status not in ("passed", "unsupported")
+    ]
 
 
 @pytest.mark.parametrize("target", COMPLETE)
@@ -66,7 +69,9 @@ def test_a_right_implementation_conforms_at_ci(target: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("target", ["torch.nn:BatchNorm1d", "bnverify.adapters.generated:GeneratedNumpy", "instance.py:norm"])
+@pytest.mark.parametrize(
+    "target", ["torch.nn:BatchNorm1d", "bnverify.adapters.generated:GeneratedNumpy", "instance.py:norm"]
+)
 def test_the_verdict_on_right_code_does_not_depend_on_the_seed(target: str, seed: int) -> None:
     assert wrong(report_of(target, seed=seed)) == []
 

@@ -1,4 +1,5 @@
 """Seeded faults are caught by every property that names them, and right code is failed by none."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -108,7 +109,9 @@ BY_BITS = ("inputs-unchanged", "determinism", "output-form", "empty-batch")
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("prop", [p for p in load() if p.name not in BY_BITS], ids=lambda p: p.name)
-def test_nan_and_infinity_from_an_implementation_fail_and_never_break_the_checker(prop: Property, poison: float) -> None:
+def test_nan_and_infinity_from_an_implementation_fail_and_never_break_the_checker(
+    prop: Property, poison: float
+) -> None:
     from bnverify.adapters.implementation import subject_of_implementation
 
     subject = probe(subject_of_implementation(Poisoned(poison), "poisoned"))

@@ -39,6 +39,8 @@ class Coordinates:
     """The symbols that normal forms are written in: leaves, means and centres, atoms and roots, with their indices."""
 
     centred: dict[sp.Symbol, Indices] = field(default_factory=dict)
+    keeps_sums: bool = False
+    """Whether the sum of a centre stays an atom wherever it is not what defines the mean (see rounding.py)."""
     axes: dict[sp.Symbol, Indices] = field(default_factory=dict)
     sizes: dict[str, sp.Symbol] = field(default_factory=dict)
     leaves: set[sp.Symbol] = field(default_factory=set)
@@ -54,6 +56,7 @@ class Coordinates:
     reciprocals: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
     divisors: dict[sp.Expr, None] = field(default_factory=dict)
     axioms: list[str] = field(default_factory=list)
+    defining_a_mean: bool = True
 
     # ----------------------------------------------------------------------------------------------- symbols
 
@@ -97,6 +100,8 @@ class Coordinates:
         if given:
             raise UnknownSymbolError(f"{program.name} has no input {', '.join(given)}")
         for statement in program.body:
+            used = statement.expr.free_symbols - set(self.sizes.values())
+            self.defining_a_mean = len(used) == 1 and used <= set(program.inputs)
             value = self.value(statement.expr, env)
             env[statement.name] = self._contraction(statement.name, value, statement.over) or self.reduce(
                 value, statement.over
@@ -219,6 +224,8 @@ class Coordinates:
             own = self.centred[leaf]
             others = [f for f in factors if f != centre]
             if centre in factors and own <= over and not any(self.axes_of(f) & own for f in others):
+                if self.keeps_sums and not self.defining_a_mean:
+                    break
                 self._use("centring")
                 return sp.Integer(0)
         if len(factors) == 1 and factors[0] in self.leaves and factors[0] not in self.centred:
@@ -350,12 +357,12 @@ class Coordinates:
             self.axioms.append(axiom)
 
 
-def centred_as_needed(work: Callable[[Coordinates], Result]) -> Result:
+def centred_as_needed(work: Callable[[Coordinates], Result], *, keeps_sums: bool = False) -> Result:
     """Do ``work`` in fresh coordinates, again and again until no further leaf turns out to need centring."""
     centred: dict[sp.Symbol, Indices] = {}
     while True:
         try:
-            return work(Coordinates(centred=dict(centred)))
+            return work(Coordinates(centred=dict(centred), keeps_sums=keeps_sums))
         except Centre as found:
             centred[found.leaf] = found.over
 

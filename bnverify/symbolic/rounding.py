@@ -39,9 +39,10 @@ def majorant(program: Program, outputs: Sequence[str], name: str) -> Program:
     """Return a program for ``majorant_<output>``: the normal form with absolute values in place of its coordinates.
 
     Its growth when the coordinates grow bounds all that the first order leaves out. Terms of degree 1 are left out, for
-    their perturbation is of first order exactly.
+    their perturbation is of first order exactly. The sum of a centred x, which is 0, is kept as ``stray_x``: with a mean
+    that is off it is not 0, and its products (with itself, with the mean of dy) are of second order.
     """
-    return centred_as_needed(lambda here: _Rounding(program, here).majorant(outputs, name))
+    return centred_as_needed(lambda here: _Rounding(program, here).majorant(outputs, name), keeps_sums=True)
 
 
 def root_degree(program: Program, output: str) -> int:
@@ -57,7 +58,7 @@ def root_degree(program: Program, output: str) -> int:
             if f.is_Pow and f.base == root
         )
 
-    return centred_as_needed(read)
+    return centred_as_needed(read, keeps_sums=True)
 
 
 class _Rounding:
@@ -180,10 +181,24 @@ class _Rounding:
                 result *= self.bounds[base]
             elif base in self.here.atom_body:
                 over, body = self.here.atom_body[base]
+                if body in self.leaf_of:
+                    result *= self._stray(base, self.leaf_of[body]) ** power
+                    continue
                 result *= self.absolute.reduce(self._majorize_term(body), over) ** power
             else:
                 result *= self._positive(base) ** power
         return sp.expand(result)
+
+    @property
+    def leaf_of(self) -> dict[sp.Expr, sp.Symbol]:
+        """The leaf of each centre."""
+        return {centre: leaf for leaf, centre in self.here.centre_of.items()}
+
+    def _stray(self, atom: sp.Symbol, leaf: sp.Symbol) -> sp.Symbol:
+        """Return the symbol for what the perturbed centres of a leaf sum to."""
+        stray = real(f"stray_{leaf.name}")
+        self.absolute.axes[stray] = self.here.axes[atom]
+        return stray
 
     def _positive(self, symbol: sp.Symbol) -> sp.Expr:
         """Return the symbol of an absolute value; the reciprocal of m - correction becomes 1/freedom."""

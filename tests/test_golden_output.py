@@ -1,0 +1,47 @@
+"""What a person reads is what the golden files say; ``pytest --update-golden`` rewrites them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent / "examples"
+DERIVATIONS = (
+    ("training_forward", "text"),
+    ("input_gradient", "latex"),
+    ("euler", "text"),
+    ("training_backward", "markdown"),
+    ("training_forward", "python"),
+)
+
+
+def normalized(text: str) -> str:
+    """Return the output without what differs from run to run: seconds, folders, trailing blanks."""
+    text = re.sub(r"in \d+\.\d s", "in 0.0 s", text.replace(f"{EXAMPLES}/", ""))
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize(("name", "form"), DERIVATIONS)
+def test_derive_prints_its_golden_file(name: str, form: str, bnverify, golden) -> None:
+    ended = bnverify("derive", name, "--format", form)
+    assert (ended.code, ended.err) == (0, "")
+    golden(f"derive_{name}_{form}.txt", ended.out)
+
+
+@pytest.mark.parametrize("what", ["properties", "faults", "adapters"])
+def test_list_prints_its_golden_file(what: str, bnverify, golden) -> None:
+    ended = bnverify("list", what)
+    assert (ended.code, ended.err) == (0, "")
+    golden(f"list_{what}.txt", ended.out)
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "code"), [("check_failing", "faulty.py:Faulty", 1), ("check_passing", "kernel.py:Kernel", 0)]
+)
+def test_check_prints_its_golden_file(file: str, place: str, code: int, bnverify, golden) -> None:
+    """Known answers only: their data are short, so that nothing depends on the machine's rounding."""
+    ended = bnverify("check", str(EXAMPLES / place), "--select", "known-*")
+    assert (ended.code, ended.err) == (code, "")
+    golden(f"{file}.txt", normalized(ended.out))
