@@ -76,9 +76,18 @@ def check(
         version=VERSION,
         outcomes=tuple(outcomes),
         seconds=time.perf_counter() - started,
-        incomplete=tuple(f"{n}: {subject.missing[n]}" for n in OFFERED if n in subject.missing),
+        incomplete=_incomplete(subject),
         environment=_environment(),
     )
+
+
+def _incomplete(subject: Subject) -> tuple[str, ...]:
+    """Return what the target does not offer, the capabilities of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for capability in (*OFFERED, *(f"rank {r}" for r in (2, 3, 4, 5))):
+        if capability in subject.missing:
+            reasons.setdefault(subject.missing[capability], []).append(capability.replace("_", " "))
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, str], device: str) -> Subject:
@@ -101,7 +110,7 @@ def _restricted(subject: Subject, dtype: Sequence[str] | None) -> Subject:
         return subject
     for name in dtype:
         if name not in DTYPES:
-            raise UsageError(f"--dtype {name}: should be one of {', '.join(DTYPES)}")
+            raise UsageError(f"--dtype {name!r}: should be one of {', '.join(DTYPES)}")
     return subject.with_capabilities(
         dtypes=tuple(d for d in subject.dtypes if d in dtype),
         variants=tuple(v.with_capabilities(dtypes=tuple(dtype)) for v in subject.variants),

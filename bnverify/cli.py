@@ -79,7 +79,10 @@ def check(
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     print_report(report, console)
     if json_path is not None:
-        write_json(report, json_path)
+        try:
+            write_json(report, json_path)
+        except OSError as problem:
+            raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
     return report.exit_code
 
 
@@ -173,7 +176,8 @@ def run(command: Callable[[], Any]) -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as problem:
-        click.echo(f"bnverify: {' '.join(problem.format_message().split())}; see 'bnverify --help'", err=True)
+        message = " ".join(problem.format_message().split()).removesuffix(".")
+        click.echo(f"bnverify: {message}{' See' if message.endswith('?') else '; see'} 'bnverify --help'", err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("bnverify: interrupted", err=True)

@@ -109,7 +109,19 @@ def require_close(got: Array | None, other: Array | None, *, bound: Bound, what:
     right = require_form(other, bound.value.shape, what=what, case=case)
     with np.errstate(invalid="ignore", over="ignore"):
         error = abs(left.astype(np.float64) - right.astype(np.float64))
-    _judge(left + right * 0, error, bound, current_record(), case, what=what, right=None)
+        both = left + right * 0
+    _judge(both, error, bound, current_record(), case, what=what, right=None)
+
+
+def require_finite(value: Array, judged: Array, *, what: str, case: Case) -> None:
+    """Raise a disagreement unless every number is finite: done before a bound is built from what was observed.
+
+    judged: where the bound is valid; elsewhere a number that is not finite is wrong too, but adds nothing to the power.
+    """
+    wrong = ~np.isfinite(value) & (np.broadcast_to(judged, value.shape) | current_record().beyond_counts)
+    if wrong.any():
+        place = tuple(int(k) for k in np.argwhere(wrong)[0])
+        fail(f"{what} = {float(value[place])!r} at {list(place)}", "finite", case)
 
 
 def require_zero(value: Array, *, bound: Bound, what: str, case: Case) -> None:

@@ -14,6 +14,7 @@ from hypothesis.errors import Flaky
 
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
+from bnverify.errors import CheckerError
 from bnverify.outcome import Outcome, place_of
 from bnverify.power import Power
 from bnverify.property import Property
@@ -181,6 +182,8 @@ class _Run:
         try:
             with recording(self.record if not self.failing else Record()):
                 self.prop.check(self.subject, case, **drawn)
+        except CheckerError as problem:
+            raise CheckerError(f"{self.prop.name}, {case.dtype}, seed {self.seed}: {problem}") from problem
         except Disagreement as problem:
             shown = tuple((name, repr(value)) for name, value in drawn.items())
             self._keep(case, replace(problem.finding, drawn=shown))

@@ -10,7 +10,7 @@ import numpy as np
 
 from bnverify.case import CHANNEL, Array, Case
 from bnverify.convention import CUMULATIVE, Convention
-from bnverify.errors import TargetError
+from bnverify.errors import ConventionError, TargetError
 from bnverify.implementation import Implementation, offers
 
 STATE = ("running_mean", "running_var")
@@ -175,6 +175,12 @@ def probe(subject: Subject) -> Subject:
     """
     if not offers(subject.implementation, "backward"):
         subject = subject.with_capabilities(missing={**subject.missing, "gradients": "the target has no backward pass"})
+    axis = subject.convention.channel_axis
+    if not any(-rank <= axis < rank for rank in subject.ranks):
+        raise ConventionError(
+            f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
+        )
+    subject = subject.with_capabilities(ranks=tuple(rank for rank in subject.ranks if -rank <= axis < rank))
     works: dict[tuple[str, int], str | None] = {}
     for dtype in subject.dtypes:
         for rank in subject.ranks:
@@ -186,6 +192,8 @@ def probe(subject: Subject) -> Subject:
     missing, failing = dict(subject.missing), dict(subject.failing)
     for dtype in set(subject.dtypes) - set(dtypes):
         missing[dtype] = str(works[dtype, subject.ranks[0]])
+    for rank in sorted(set(subject.ranks) - set(ranks)):
+        missing[f"rank {rank}"] = str(works[dtypes[0], rank])
     found = subject.with_capabilities(dtypes=dtypes, ranks=ranks)
     plain = plain_case(found, dtypes[0], ranks[0])
     probes = {"inference": (False, False), "gradients": (True, True), "inference_gradients": (False, True)}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import require_form, require_zero
+from bnverify.compare import require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
 U = bounds.UNIT["float64"]
@@ -20,6 +20,7 @@ def gradient_sum(subject, case):
     """Never asserted in inference, where it would approve the commonest fault."""
     expected = bounds.training(case)["dx"]
     dx = require_form(subject.run(case, gradients=True).dx, case.x.shape, what="dx", case=case)
+    require_finite(dx, expected.bound.judged, what="dx", case=case)
     rows = case.rows(dx).astype(np.float64)
     limit = case.rows(expected.bound.value).sum(axis=1) + case.count * U * abs(rows).sum(axis=1)
     require_zero(
@@ -49,6 +50,8 @@ def euler(subject, case):
     found = bounds.statistics(case)
     dx = case.rows(require_form(observed.dx, case.x.shape, what="dx", case=case)).astype(np.float64)
     dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
+    require_finite(observed.dx, expected["dx"].bound.judged, what="dx", case=case)
+    require_finite(dgamma, expected["dgamma"].bound.judged, what="dgamma", case=case)
     factor = case.gamma.astype(np.float64) * case.eps * found.inv_std**2
     limit = (abs(found.centred) * case.rows(expected["dx"].bound.value)).sum(axis=1)
     limit += abs(factor) * expected["dgamma"].bound.value

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
-from bnverify.compare import require_close, require_form, require_zero
+from bnverify.compare import require_close, require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
 SOURCE = "the eps-exact form of Ioffe and Szegedy 2015, section 3.3"
@@ -83,6 +83,8 @@ def weight_scale(subject, case, a):
         bound=expected[0]["dx"].bound.times(a) + expected[1]["dx"].bound,
     )
     dz = [require_form(v.dx, case.x.shape, what="dx", case=case).astype(np.float64) for v in (left, right)]
+    for value, one in zip(dz, expected, strict=True):
+        require_finite(value, one["dx"].bound.judged, what="dx", case=case)
     rows, hidden = case.rows(dz[0] * a - dz[1]), case.hidden
     limit = case.rows(expected[0]["dx"].bound.value * abs(a) + expected[1]["dx"].bound.value)
     size = case.rows(abs(dz[0] * a) + abs(dz[1]))
@@ -117,6 +119,8 @@ def weights(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     dx = case.rows(require_form(observed.dx, case.x.shape, what="dx", case=case)).astype(np.float64)
     dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
+    require_finite(case.unrows(dx), expected["dx"].bound.judged, what="dx", case=case)
+    require_finite(dgamma, expected["dgamma"].bound.judged, what="dgamma", case=case)
     factor = case.gamma.astype(np.float64) * case.eps * bounds.statistics(case).inv_std ** 2
     weight, hidden = case.weight, case.hidden
     left = (weight * (dx @ hidden)).sum(axis=1) - factor * dgamma

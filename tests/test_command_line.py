@@ -52,7 +52,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown module": (("check", "no_such_package.layer:Norm"), "no module no_such_package"),
     "unknown submodule": (("check", "bnverify.no_such:Norm"), "no module bnverify.no_such"),
     "unknown name": (("check", "torch.nn:BatchNorm7d"), "BatchNorm1d"),
-    "no name": (("check", "torch.nn"), "package.module:name"),
+    "no name": (("check", "torch.nn"), "write torch.nn:NAME"),
     "no file": (("check", "nowhere.py:Norm"), "no file nowhere.py"),
     "a linear layer": (("check", "torch.nn:Linear"), "no batch normalization"),
     "instance normalization": (("check", "torch.nn:InstanceNorm2d"), "instance normalization"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from bnverify.adapters.signatures import parameters, require_cpu
 from bnverify.convention import Convention
-from bnverify.errors import TargetError, UsageError
+from bnverify.errors import MissingExtraError, TargetError, UsageError
 from bnverify.implementation import Implementation, offers
 from bnverify.subject import Library, NumpyArrays, Subject
 
@@ -47,8 +47,10 @@ def subject_of_implementation(
         raise TargetError(f"{target}: convention is {chosen!r}, but should be a bnverify.Convention")
     arrays: Library
     if implementation.arrays == "torch":
-        from bnverify.adapters.torch_arrays import TorchArrays, require_device
-
+        try:
+            from bnverify.adapters.torch_arrays import TorchArrays, require_device
+        except ModuleNotFoundError:
+            raise MissingExtraError(f"{target}: torch is not installed; pip install 'bnverify[torch]'") from None
         _ = require_device(implementation.device if device == "cpu" else device)
         arrays = TorchArrays()
     elif implementation.arrays == "numpy":

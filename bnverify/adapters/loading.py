@@ -23,6 +23,8 @@ def load_target(target: str) -> tuple[object, ModuleType]:
         TargetError: there is no such module, file or name, or importing it raised or tried to exit.
     """
     place, _, name = target.rpartition(":")
+    if target and not place:
+        raise UsageError(f"{target}: names a module or file only; write {target}:NAME")
     if not place or not name:
         raise UsageError(f"{target}: no target, but should be package.module:name or path/to/file.py:name")
     module = _load_file(Path(place), target) if place.endswith(".py") else _load_module(place, target)

@@ -72,7 +72,7 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
             subject = recognize(found, target, module, convention, device)
             if subject is not None:
                 return subject
-    kind = "class" if isinstance(found, type) else type(found).__name__
+    kind = "class" if isinstance(found, type) else "function" if callable(found) else type(found).__name__
     raise TargetError(
         f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
         f"the shapes that are, and a bnverify.Implementation wraps any other"

@@ -46,8 +46,7 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     if outcome.finding is None:
         yield f"  because {outcome.message}"
         return
-    yield f"  got     {outcome.finding.got}"
-    yield f"  but should be {outcome.finding.should_be}"
+    yield f"  got     {outcome.finding.got}, but should be {outcome.finding.should_be}"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
 
 
@@ -56,8 +55,8 @@ def case_lines(case: Case, drawn: tuple[tuple[str, str], ...] = ()) -> Iterator[
     sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
     yield (
-        f"  case    {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
-        f"{case.update_rate!r}{extra}   (smallest found)"
+        f"  case    the smallest found: {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
+        f"{case.update_rate!r}{extra}"
     )
     if isinstance(case, LinearCase):
         yield f"          W = {_numbers(case.weight)}"

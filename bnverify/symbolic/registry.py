@@ -119,7 +119,7 @@ def derived(name: str | None = None) -> Derivation:
     """
     load()
     if name not in _derivations:
-        raise UsageError(f"no derivation is called {name}; there are {', '.join(names())}")
+        raise UsageError(f"no derivation or law is called {name}; 'bnverify derive' lists them")
     return _derivations[name]
 
 
