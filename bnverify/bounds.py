@@ -12,7 +12,8 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
     order two and more in the perturbations d are at most (P(p + k d) - P(p))/k² for every k >= 1, since each of them
     grows at least like k²; k = 1/(4 max(r, ...)) keeps this second order and free of cancellation.
 
-The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged.
+The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged, nor
+where v + eps is so small that squares of its values underflow (below 2e-31 in float32).
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
     )
 
     h = (m + 8) * unit * (1 + abs(x).mean(axis=1, keepdims=True) / s)
-    judged = h <= VALID
+    judged = (h <= VALID) & (s**2 >= tiny / unit)  # squares below that lose bits to underflow
     r = np.sqrt((cx.by**2).mean(axis=1, keepdims=True)) / s + (m + 10) * unit / 2
     r = np.where(judged, r, 0.5)
     t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))

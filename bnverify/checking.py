@@ -31,7 +31,7 @@ def check(
     convention: Convention | str | None = None,
     profile: str = "quick",
     select: str | None = None,
-    dtype: Sequence[str] | None = None,
+    dtype: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
     settings: Mapping[str, str] | None = None,
@@ -42,8 +42,8 @@ def check(
     target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
     convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
     its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties.
-    dtype: the dtypes to check, by default all that are offered. progress: called before each property with its number,
-    how many there are, and the property.
+    dtype: the dtypes to check, as a sequence or comma-separated, by default all that are offered. progress: called
+    before each property with its number, how many there are, and the property.
 
     Raises:
         UsageError: an argument is out of range, or matches nothing.
@@ -54,13 +54,20 @@ def check(
         raise UsageError(f"--profile {profile}: should be one of {', '.join(PROFILES)}")
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: should be cpu or cuda")
+    if convention is not None and not isinstance(convention, str | Convention):
+        raise UsageError(f"convention is {convention!r}, but should be a Convention or the name of a preset")
+    if select is not None and not isinstance(select, str):
+        raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
+    if not isinstance(seed, int):
+        raise UsageError(f"seed is {seed!r}, but should be a whole number")
+    dtypes = tuple(d.strip() for d in dtype.split(",")) if isinstance(dtype, str) else tuple(dtype or ())
     properties = select_properties(select)
     started = time.perf_counter()
     subject = _subject(target, convention, settings or {}, device)
     _fix_threads()
-    subject = probe(_restricted(subject, dtype))
-    if dtype and set(dtype) - set(subject.dtypes):
-        lost = (set(dtype) - set(subject.dtypes)).pop()
+    subject = probe(_restricted(subject, dtypes))
+    if set(dtypes) - set(subject.dtypes):
+        lost = (set(dtypes) - set(subject.dtypes)).pop()
         raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
     outcomes: list[Outcome] = []
     for number, prop in enumerate(properties):
@@ -105,7 +112,7 @@ def _make(target: Any, convention: Convention | None, device: str) -> Subject:
     return subject_of_implementation(target, type(target).__name__, convention, device)
 
 
-def _restricted(subject: Subject, dtype: Sequence[str] | None) -> Subject:
+def _restricted(subject: Subject, dtype: Sequence[str]) -> Subject:
     if not dtype:
         return subject
     for name in dtype:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from bnverify.errors import BnverifyError, CheckerError, UsageError
+from bnverify.interrupts import install
 from bnverify.version import VERSION
 
 CODES = """
@@ -72,17 +73,20 @@ def check(
             select=select,
             device=device,
             seed=seed,
-            dtype=None if dtype is None else [d.strip() for d in dtype.split(",")],
+            dtype=dtype,
             settings=parse_settings(settings),
             progress=progress,
         )
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    print_report(report, console)
     if json_path is not None:
         try:
             write_json(report, json_path)
         except OSError as problem:
             raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    try:
+        print_report(report, console)
+    except SystemExit:  # rich's way of saying that nobody reads the pipe any more
+        drop_output()
     return report.exit_code
 
 
@@ -161,8 +165,14 @@ def require_writable(path: Path) -> None:
         raise UsageError(f"{path}: may not be written; choose another place for the report")
 
 
+def drop_output() -> None:
+    """Send what is still to be written to nowhere, so that the interpreter's own flush does not fail at the end."""
+    _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; every ending has its exit code, and none of them is a traceback of the user's mistake."""
+    install()
     sys.exit(run(lambda: commands.main(standalone_mode=False)))
 
 
@@ -189,8 +199,14 @@ def run(command: Callable[[], Any]) -> int:
         click.echo(f"bnverify: {problem}", err=True)
         return 2
     except BrokenPipeError:
-        _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
+    except SystemExit as ending:
+        if isinstance(ending.__context__, BrokenPipeError):  # click's way of saying that nobody reads the pipe any more
+            drop_output()
+            return 0
+        click.echo("bnverify: internal error: something tried to exit", err=True)
+        return 4
     except Exception:
         traceback.print_exc()
         click.echo("bnverify: internal error; please report the lines above", err=True)

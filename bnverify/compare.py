@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
@@ -57,7 +57,6 @@ class Record:
     exact: int = 0
     """Comparisons of known answers in which every bit was right."""
     known: int = 0
-    strict: list[str] = field(default_factory=list)
 
     def note(self, ratio: float, case: Case) -> None:
         """Keep the largest ratio of error to bound."""

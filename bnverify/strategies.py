@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 KINDS = ("integers", "normal", "two-level", "constant but one", "one-signed", "outlier", "lognormal", "constant")
 SHORT = ("integers", "whole numbers", "z = W h", "unremarkable", "m = 0", "m = 1", "m = 2")
 """The notes of cases whose numbers are all short."""
-SIZES = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33, 64, 100, 257)
+SIZES = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33, 64, 100, 257, 1600)
+MANY = (8, 9, 17, 33, 65)
+"""Numbers of channels beyond a vector's width or a warp, drawn now and then with few values each."""
+LONG = 1000
+"""More values than this are drawn for a single channel."""
 SPATIAL = (1, 2, 3, 4, 5, 7)
 RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
 EPSILONS = (0.25, 1e-5, 1e-3, 2.0**-10, 1.0, 3.0)
@@ -36,9 +40,15 @@ def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) ->
     """Draw a dtype, the shape (N, *S), the channels C and a seed."""
     dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
     rank = draw(st.sampled_from(subject.ranks), label="rank")
-    channels = subject.channels or draw(st.integers(1, 6), label="C")
-    if rank == 2:
-        around: tuple[int, ...] = (draw(st.sampled_from(sizes), label="N"),)
+    wide = subject.channels is None and draw(st.integers(0, 9), label="many channels if 9") == 9
+    channels = subject.channels or draw(st.sampled_from(MANY) if wide else st.integers(1, 6), label="C")
+    if wide:
+        n = draw(st.sampled_from(sizes[:8]), label="N")
+        around: tuple[int, ...] = (n, *(1,) * (rank - 2))
+    elif rank == 2:
+        around = (draw(st.sampled_from(sizes), label="N"),)
+        if around[0] > LONG and subject.channels is None:
+            channels = 1
     else:
         spatial = tuple(draw(st.sampled_from(SPATIAL)) for _ in range(rank - 2))
         n = draw(st.integers(1, 6), label="N")
@@ -183,7 +193,7 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
         spatial=spatial,
         dtype=dtype,
         channels=subject.channels or draw(st.integers(1, 5), label="C"),
-        scale=draw(st.integers(-4, 4), label="log2 q"),
+        scale=draw(st.integers(-12, 6), label="log2 q"),
         update_rate=rate,
         channel_axis=subject.convention.channel_axis,
     )

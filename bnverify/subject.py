@@ -12,6 +12,7 @@ from bnverify.case import CHANNEL, Array, Case
 from bnverify.convention import CUMULATIVE, Convention
 from bnverify.errors import ConventionError, TargetError
 from bnverify.implementation import Implementation, offers
+from bnverify.interrupts import is_interrupt
 
 STATE = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dgamma", "dbeta")
@@ -133,7 +134,9 @@ class Subject:
             found: dict[str, Any] = {"y": y, "running_mean": mean, "running_var": var}
             if gradients:
                 found |= dict(zip(GRADIENTS, self.implementation.backward(saved, inputs["dy"]), strict=True))  # type: ignore[attr-defined]
-        except (Exception, SystemExit) as problem:
+        except BaseException as problem:
+            if is_interrupt(problem):
+                raise
             raise Raised(_one_line(problem)) from problem
         seen = {name: self._read(name, value) for name, value in found.items()}
         return Observed(**seen, changed=self._changed(case, inputs, training))
@@ -143,8 +146,10 @@ class Subject:
             return None
         try:
             return self.arrays.numpy(value)
-        except (TypeError, ValueError) as problem:
+        except TypeError as problem:
             raise Raised(f"{name} is {problem}") from problem
+        except Exception as problem:
+            raise Raised(f"{name} cannot be read as an array: {_one_line(problem)}") from problem
 
     def _changed(self, case: Case, inputs: Mapping[str, Any], training: bool) -> tuple[str, ...]:
         """Return the inputs that no longer hold the bits they held; the state may change in training."""
@@ -174,7 +179,7 @@ def probe(subject: Subject) -> Subject:
         TargetError: forward in training raises on every plain float32 and float64 case.
     """
     if not offers(subject.implementation, "backward"):
-        subject = subject.with_capabilities(missing={**subject.missing, "gradients": "the target has no backward pass"})
+        subject = subject.with_capabilities(missing={"gradients": "the target has no backward pass", **subject.missing})
     axis = subject.convention.channel_axis
     if not any(-rank <= axis < rank for rank in subject.ranks):
         raise ConventionError(

@@ -15,7 +15,7 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "layout", "version"),
+    ("errors", "interrupts", "layout", "version"),
     ("symbolic",),
     ("codegen",),
     ("generated",),

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bnverify.errors import MissingExtraError, TargetError, UsageError
+from bnverify.interrupts import is_interrupt
 
 EXTRAS = {"torch": "torch"}
 """The extra of bnverify that installs a top-level package."""
@@ -25,7 +26,7 @@ def load_target(target: str) -> tuple[object, ModuleType]:
     place, _, name = target.rpartition(":")
     if target and not place:
         raise UsageError(f"{target}: names a module or file only; write {target}:NAME")
-    if not place or not name:
+    if not place or not name or ":" in place or place.startswith("."):
         raise UsageError(f"{target}: no target, but should be package.module:name or path/to/file.py:name")
     module = _load_file(Path(place), target) if place.endswith(".py") else _load_module(place, target)
     found: object = module
@@ -51,7 +52,9 @@ def _load_module(place: str, target: str) -> ModuleType:
                 f"{target}: there is no module {missing}; is it installed, or the folder wrong?"
             ) from None
         raise TargetError(f"{target}: importing it failed: it needs {missing}, which is not installed") from None
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:
+        if is_interrupt(problem):
+            raise
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
 
 
@@ -75,7 +78,9 @@ def _load_file(path: Path, target: str) -> ModuleType:
                 f"{target}: {missing} is not installed; pip install 'bnverify[{EXTRAS[missing]}]'"
             ) from None
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
-    except (Exception, SystemExit) as problem:
+    except BaseException as problem:
+        if is_interrupt(problem):
+            raise
         raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
     finally:
         sys.path.remove(folder)

@@ -10,7 +10,8 @@ from types import ModuleType
 
 from bnverify.adapters.loading import load_target
 from bnverify.convention import Convention
-from bnverify.errors import TargetError
+from bnverify.errors import BnverifyError, TargetError
+from bnverify.interrupts import is_interrupt
 from bnverify.subject import Subject
 
 Recognize = Callable[[object, str, ModuleType, Convention | None, str], Subject | None]
@@ -69,7 +70,14 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
     for adapter in ADAPTERS:
         if adapter.framework is None or adapter.framework in sys.modules:
             recognize: Recognize = importlib.import_module(f"bnverify.adapters.{adapter.module}").recognize
-            subject = recognize(found, target, module, convention, device)
+            try:
+                subject = recognize(found, target, module, convention, device)
+            except BnverifyError:
+                raise
+            except BaseException as problem:
+                if is_interrupt(problem):
+                    raise
+                raise TargetError(f"{target}: looking at it raised {type(problem).__name__}: {problem}") from None
             if subject is not None:
                 return subject
     kind = "class" if isinstance(found, type) else "function" if callable(found) else type(found).__name__

@@ -121,8 +121,9 @@ def _built(kind: Any, target: str) -> Any:
 
 
 def _ranks(kind: type[nn.Module]) -> tuple[int, ...]:
-    """Return the ranks to try; torch's own layers say which they take, others are tried with all."""
+    """Return the ranks to try: those of torch's own layers, all for a layer with a check of its own or none."""
     for base, ranks in ((nn.BatchNorm1d, (2, 3)), (nn.BatchNorm2d, (4,)), (nn.BatchNorm3d, (5,))):
-        if issubclass(kind, _BatchNorm) and issubclass(kind, base):
+        inherited = getattr(kind, "_check_input_dim", None) is base._check_input_dim
+        if issubclass(kind, _BatchNorm) and issubclass(kind, base) and inherited:
             return ranks
     return (2, 3, 4, 5)

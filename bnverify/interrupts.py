@@ -1,0 +1,27 @@
+"""Which KeyboardInterrupt is the user's: a target may raise one too, and must not end the check by it."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+_installed = False
+_pressed = False
+
+
+def install() -> None:
+    """Take note of the user's Ctrl-C from now on."""
+    global _installed
+    _installed = True
+    _ = signal.signal(signal.SIGINT, _note)
+
+
+def is_interrupt(problem: BaseException) -> bool:
+    """Return whether an exception is the user's Ctrl-C; without a handler of ours any KeyboardInterrupt is."""
+    return isinstance(problem, KeyboardInterrupt) and (_pressed or not _installed)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    global _pressed
+    _pressed = True
+    raise KeyboardInterrupt
