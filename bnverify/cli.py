@@ -101,7 +101,7 @@ def derive(name: str | None, form: str) -> int:
 
     if form not in FORMS:
         raise UsageError(f"--format {form}: should be one of {', '.join(FORMS)}")
-    click.echo(listing() if name is None else render(name, form))
+    say(listing() if name is None else render(name, form))
     return 0
 
 
@@ -116,7 +116,7 @@ def generate(only_check: bool) -> int:
     if only_check:
         difference = stale()
         if difference:
-            click.echo(difference)
+            say(difference)
             click.echo("the generated code is stale: run 'bnverify generate' and commit what it writes", err=True)
         return 1 if difference else 0
     try:
@@ -137,7 +137,7 @@ def list_entries(what: str) -> int:
 
     if what not in LISTINGS:
         raise UsageError(f"list {what}: should be one of {', '.join(LISTINGS)}")
-    click.echo("\n".join(LISTINGS[what]()))
+    say("\n".join(LISTINGS[what]()))
     return 0
 
 
@@ -163,6 +163,14 @@ def require_writable(path: Path) -> None:
         raise UsageError(f"{path}: there is no folder {folder} to write the report to")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise UsageError(f"{path}: may not be written; choose another place for the report")
+
+
+def say(text: str) -> None:
+    """Print ``text``; where nobody reads the pipe any more that is no failure."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        drop_output()
 
 
 def drop_output() -> None:
@@ -198,13 +206,7 @@ def run(command: Callable[[], Any]) -> int:
     except BnverifyError as problem:
         click.echo(f"bnverify: {problem}", err=True)
         return 2
-    except BrokenPipeError:
-        drop_output()
-        return 0
-    except SystemExit as ending:
-        if isinstance(ending.__context__, BrokenPipeError):  # click's way of saying that nobody reads the pipe any more
-            drop_output()
-            return 0
+    except SystemExit:
         click.echo("bnverify: internal error: something tried to exit", err=True)
         return 4
     except Exception:
