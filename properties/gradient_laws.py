@@ -14,7 +14,7 @@ U = bounds.UNIT["float64"]
     claim="training: the sum of dx over a channel is 0",
     needs=["gradients"],
     source="the derivative of the law shift",
-    catches=["dx-mean-path-dropped", "dx-statistics-constant", "dx-over-m-minus-one"],
+    catches=["dx-mean-path-dropped", "dx-statistics-constant", "dx-over-m-minus-one", "gradient-nan"],
 )
 def gradient_sum(subject, case):
     """Never asserted in inference, where it would approve the commonest fault."""
@@ -42,6 +42,7 @@ def gradient_sum(subject, case):
         "dx-eps-missing",
         "dx-statistics-constant",
         "dx-gamma-missing",
+        "gradient-nan",
     ],
 )
 def euler(subject, case):

@@ -61,7 +61,7 @@ def scale_gradient(subject, case, a):
     needs=["eps", "gradients"],
     data="linear",
     draws=EXPONENTS,
-    catches=["eps-outside-root", "gamma-absolute", "root-missing", "dx-gamma-absolute"],
+    catches=["eps-outside-root", "gamma-absolute", "root-missing", "dx-gamma-absolute", "gradient-nan"],
 )
 def weight_scale(subject, case, a):
     """z is exact, and so is the sum of dz h up to the rounding of float64, which the bound counts."""
@@ -112,6 +112,7 @@ def weight_scale(subject, case, a):
         "dx-statistics-constant",
         "dx-eps-missing",
         "dx-gamma-missing",
+        "gradient-nan",
     ],
 )
 def weights(subject, case):

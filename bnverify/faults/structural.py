@@ -232,6 +232,15 @@ class GradientMissing(GeneratedNumpy):
         return dx, None, dbeta
 
 
+@fault("gradient-nan", "dx is NaN throughout the first channel")
+class GradientNan(GeneratedNumpy):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        first = np.moveaxis(dx, self.convention.channel_axis, 0)
+        first[:1] = np.nan
+        return dx, dgamma, dbeta
+
+
 @fault("parameter-gradient-shape", "dgamma and dbeta keep the reduced axes")
 class ParameterGradientShape(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
