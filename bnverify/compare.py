@@ -5,11 +5,11 @@ Order: presence, dtype, shape, pattern of NaN and infinity, values. A verdict re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class Disagreement(Exception):
     def __init__(self, finding: Finding) -> None:
         super().__init__(str(finding))
         self.finding = finding
+
+
+class Outputs(Protocol):
+    """What a call returned, by the name of each output."""
+
+    def __getitem__(self, name: str, /) -> Array | None:
+        """Return an output, or None where there is none."""
+        ...
 
 
 @dataclass
@@ -100,6 +108,16 @@ def require_expected(got: Array | None, expected: Expected, *, what: str, case: 
     record = current_record()
     error, bound = expected.exact.error(array), expected.bound
     _judge(array, error, bound, record, case, what=what, right=expected.exact)
+
+
+def require_outputs(
+    observed: Outputs, expected: Mapping[str, Expected], names: Sequence[str], *, case: Case, known: bool = False
+) -> None:
+    """Raise a disagreement unless every output named lies within its bound; of ``known`` answers the bits are recorded."""
+    for name in names:
+        if known:
+            _ = require_bits(observed[name], expected[name].exact, what=name, case=case)
+        require_expected(observed[name], expected[name], what=name, case=case)
 
 
 def require_close(got: Array | None, other: Array | None, *, bound: Bound, what: str, case: Case) -> None:

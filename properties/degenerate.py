@@ -3,7 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import fail, require, require_expected, require_form, require_same, require_zero
+from bnverify.compare import fail, require, require_form, require_outputs, require_same, require_zero
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
@@ -32,8 +32,8 @@ def one_value(subject, case):
     if subject.convention.one_value == "raise":
         fail("a result from one value a channel", "an exception, as the convention one_value = raise declares", case)
     expected = bounds.training(case)
-    for name in ("y", "dx", "dbeta") if gradients else ("y",):
-        require_expected(observed[name], expected[name], what=name, case=case)
+    names = ("y", "dx", "dbeta") if gradients else ("y",)
+    require_outputs(observed, expected, names, case=case)
     _require_finite_state(subject, observed, case)
 
 
@@ -74,8 +74,8 @@ def empty_batch(subject, case):
 def constant_channel(subject, case):
     gradients = subject.lacks("gradients") is None
     observed, expected = subject.run(case, gradients=gradients), bounds.training(case)
-    for name in ("y", "dx", "dgamma", "dbeta") if gradients else ("y",):
-        require_expected(observed[name], expected[name], what=name, case=case)
+    names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
+    require_outputs(observed, expected, names, case=case)
     _require_finite_state(subject, observed, case)
 
 

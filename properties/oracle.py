@@ -1,7 +1,7 @@
 """Oracle: agreement with exact arithmetic within the derived bound, on data of every conditioning."""
 
 from bnverify import bounds
-from bnverify.compare import require_expected
+from bnverify.compare import require_outputs
 from bnverify.property import conformance_property
 
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
@@ -27,7 +27,7 @@ SOURCE = "the derivation in ball arithmetic; the bound is its derivative in roun
     weight=2,
 )
 def oracle_y(subject, case):
-    require_expected(subject.run(case).y, bounds.training(case)["y"], what="y", case=case)
+    require_outputs(subject.run(case), bounds.training(case), ("y",), case=case)
 
 
 @conformance_property(
@@ -51,8 +51,7 @@ def oracle_y(subject, case):
 )
 def oracle_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
-    for name in ("dx", "dgamma", "dbeta"):
-        require_expected(observed[name], expected[name], what=name, case=case)
+    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case)
 
 
 @conformance_property(
@@ -70,7 +69,7 @@ def oracle_gradients(subject, case):
     ],
 )
 def oracle_inference(subject, case):
-    require_expected(subject.run(case, training=False).y, bounds.inference(case)["y"], what="y", case=case)
+    require_outputs(subject.run(case, training=False), bounds.inference(case), ("y",), case=case)
 
 
 @conformance_property(
@@ -87,8 +86,7 @@ def oracle_inference(subject, case):
 )
 def oracle_inference_gradients(subject, case):
     expected, observed = bounds.inference(case), subject.run(case, training=False, gradients=True)
-    for name in ("dx", "dgamma", "dbeta"):
-        require_expected(observed[name], expected[name], what=name, case=case)
+    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case)
 
 
 @conformance_property(
@@ -110,5 +108,4 @@ def oracle_inference_gradients(subject, case):
 )
 def oracle_state(subject, case):
     expected, observed = bounds.running(case, subject.convention.correction), subject.run(case)
-    for name in ("running_mean", "running_var"):
-        require_expected(observed[name], expected[name], what=name, case=case)
+    require_outputs(observed, expected, ("running_mean", "running_var"), case=case)

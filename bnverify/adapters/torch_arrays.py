@@ -9,6 +9,7 @@ import torch
 
 from bnverify.case import Array
 from bnverify.errors import UsageError
+from bnverify.implementation import Implementation
 
 
 class TorchArrays:
@@ -37,6 +38,17 @@ def require_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: Torch sees no CUDA device here; use --device cpu, or a machine with one")
     return device
+
+
+class ByAutograd(Implementation):
+    """An implementation in Torch whose ``saved`` is (y, (x, gamma, beta)) and whose gradients come from autograd."""
+
+    arrays = "torch"
+
+    def backward(self, saved: Any, dy: Any) -> tuple[torch.Tensor | None, ...]:
+        """Return dx, dgamma and dbeta."""
+        y, leaves = saved
+        return gradients(y, leaves, dy)
 
 
 def gradients(y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

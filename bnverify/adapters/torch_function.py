@@ -9,18 +9,16 @@ from typing import Any
 import torch
 
 from bnverify.adapters.signatures import is_function, parameters
-from bnverify.adapters.torch_arrays import TorchArrays, gradients, require_device
+from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
 from bnverify.convention import PRESETS, Convention
-from bnverify.implementation import Forward, Implementation
+from bnverify.implementation import Forward
 from bnverify.subject import Subject
 
 SIGNATURE = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
 
-class TorchFunction(Implementation):
+class TorchFunction(ByAutograd):
     """A function that updates the statistics in place."""
-
-    arrays = "torch"
 
     def __init__(self, function: Callable[..., torch.Tensor], convention: Convention, device: str) -> None:
         self.function, self.convention, self.device = function, convention, device
@@ -40,11 +38,6 @@ class TorchFunction(Implementation):
         """Return y and the statistics as the function left them."""
         y = self.function(x, running_mean, running_var, gamma, beta, training, update_rate, eps)
         return Forward(y, running_mean, running_var, (y, (x, gamma, beta)))
-
-    def backward(self, saved: Any, dy: Any) -> tuple[torch.Tensor | None, ...]:
-        """Return dx, dgamma and dbeta by autograd."""
-        y, leaves = saved
-        return gradients(y, leaves, dy)
 
 
 def recognize(

@@ -6,16 +6,15 @@ import copy
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from bnverify.adapters.signatures import parameters
-from bnverify.adapters.torch_arrays import TorchArrays, gradients, require_device
+from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
 from bnverify.convention import CUMULATIVE, PRESETS, Convention
 from bnverify.errors import TargetError
-from bnverify.implementation import Forward, Implementation
+from bnverify.implementation import Forward
 from bnverify.subject import Subject
 
 CONSTRUCTOR = {"num_features", "eps", "momentum", "affine", "track_running_stats"}
@@ -23,13 +22,11 @@ STATE = ("weight", "bias", "running_mean", "running_var")
 REQUIRED = ("inference", "gradients", "inference_gradients", "state")
 
 
-class TorchModule(Implementation):
+class TorchModule(ByAutograd):
     """A layer built anew for every call, or a copy of an instance, given the call's parameters and buffers.
 
     Parameters and buffers share their memory with the arrays of the call, so that a layer that overwrites them is seen.
     """
-
-    arrays = "torch"
 
     def __init__(self, module: type[nn.Module] | nn.Module, convention: Convention, device: str) -> None:
         self.module, self.convention, self.device = module, convention, device
@@ -63,11 +60,6 @@ class TorchModule(Implementation):
             layer.num_batches_tracked.fill_(round(1 / update_rate) - 1)
         y = layer(x)
         return Forward(y, layer.running_mean, layer.running_var, (y, (x, layer.weight, layer.bias)))
-
-    def backward(self, saved: Any, dy: Any) -> tuple[torch.Tensor | None, ...]:
-        """Return dx, dgamma and dbeta by autograd."""
-        y, leaves = saved
-        return gradients(y, leaves, dy)
 
 
 def recognize(
