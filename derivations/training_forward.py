@@ -5,22 +5,11 @@ import sympy as sp
 from bnverify.symbolic import derivation
 from bnverify.symbolic.program import EPS, Program, program, real, size
 
-LATEX = {
-    "batch_mean": r"\mu",
-    "batch_var": r"\sigma^2",
-    "inv_std": r"s^{-1}",
-    "x_hat": r"\hat{x}",
-    "eps": r"\varepsilon",
-    "gamma": r"\gamma",
-    "beta": r"\beta",
-}
-
 
 @derivation(
     "training_forward",
     title="Training: batch mean, biased batch variance, x_hat and y",
     source="Ioffe and Szegedy 2015, algorithm 1",
-    latex=LATEX,
 )
 def training_forward() -> Program:
     m, x, mean, var = size("m"), real("x"), real("batch_mean"), real("batch_var")

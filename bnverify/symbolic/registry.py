@@ -28,7 +28,6 @@ class Derivation:
     derivative: Mapping[str, str] | None = None
     """Where the program is the derivative of ``of[0]``: each output's name mapped to the symbol differentiated by."""
     upstream: Mapping[str, str] = field(default_factory=lambda: {"y": "dy"})
-    latex: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def program(self) -> Program:
@@ -70,7 +69,6 @@ def derivation(
     of: str | Sequence[str] = (),
     derivative: Mapping[str, str] | None = None,
     upstream: Mapping[str, str] | None = None,
-    latex: Mapping[str, str] | None = None,
 ) -> Callable[[Build], Build]:
     """Register a function that builds a program from the programs named in ``of``, as a test receives its fixtures.
 
@@ -80,9 +78,7 @@ def derivation(
 
     def register(build: Build) -> Build:
         _require_free(name)
-        _derivations[name] = Derivation(
-            name, title, source, _names(of), build, derivative, upstream or {"y": "dy"}, latex or {}
-        )
+        _derivations[name] = Derivation(name, title, source, _names(of), build, derivative, upstream or {"y": "dy"})
         return build
 
     return register
