@@ -12,8 +12,8 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
     order two and more in the perturbations d are at most (P(p + k d) - P(p))/k² for every k >= 1, since each of them
     grows at least like k²; k = 1/(4 max(r, ...)) keeps this second order and free of cancellation.
 
-The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged, nor
-where v + eps is so small that squares of its values underflow (below 2e-31 in float32).
+The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged.
+Squares, their mean and eps may each be off by half the smallest subnormal number besides: that much of s² is added to rho.
 """
 
 from __future__ import annotations
@@ -177,11 +177,12 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
     )
 
     h = (m + 8) * unit * (1 + abs(x).mean(axis=1, keepdims=True) / s)
-    judged = (h <= VALID) & (s**2 >= tiny / unit)  # squares below that lose bits to underflow
+    judged = h <= VALID
     r = np.sqrt((cx.by**2).mean(axis=1, keepdims=True)) / s + (m + 10) * unit / 2
     r = np.where(judged, r, 0.5)
     t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
     root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
+    root_beyond = root_beyond + 2 * float(np.finfo(case.dtype).smallest_subnormal) / s**2
     growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), input_rounding))
 
     def majorants(k: Array | float) -> dict[str, Array]:
