@@ -12,13 +12,15 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
     order two and more in the perturbations d are at most (P(p + k d) - P(p))/k² for every k >= 1, since each of them
     grows at least like k²; k = 1/(4 max(r, ...)) keeps this second order and free of cancellation.
 
-The bound is valid where h = (m + 8) u (1 + mean|x|/s) <= 1/4; there r <= 3.5 h < 1. Beyond, a channel is not judged.
-Squares, their mean and eps may each be off by half the smallest subnormal number besides: that much of s² is added to rho.
+The bound is valid where h = (m u' + 8 u)(1 + mean|x|/s) <= 1/4, u' being the accumulation's unit; there r <= 3.5 h < 1.
+Beyond, a channel is not judged. Squares, their mean and eps may each be off by half the smallest subnormal number besides:
+that much of s² is added to rho. How the units follow from a case's precision is told in arithmetic.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,18 +28,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnverify import oracle
+from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case
 from bnverify.errors import CheckerError
 from bnverify.generated import bound_functions as printed
-
-UNIT: Mapping[str, float] = {"float32": 2.0**-24, "float64": 2.0**-53}
-"""u, the unit roundoff: half the distance from 1 to the next number."""
-
-FOLDING = 3
-"""Roundings of an input beyond those of a sum: y = a x + b with b = beta - a mean rounds a x, a mean and the difference."""
-
-ELEMENTWISE = 8
-"""Roundings that inputs are given where nothing is summed: those of a folded scale and shift, with its root."""
+from bnverify.precision import UNIT as UNIT
 
 VALID = 0.25
 """The largest h at which the bound holds (see above)."""
@@ -46,6 +41,10 @@ SHARPER = 1000.0
 """How much smaller than the bound the oracle's radius has to be."""
 
 LARGEST_PRECISION = 8192
+GRADIENTS = ("dx", "dgamma", "dbeta")
+
+ELEMENTWISE = 8
+"""Roundings that inputs are given where nothing is summed: those of a folded scale and shift, with its root."""
 
 
 @dataclass(frozen=True)
@@ -145,129 +144,184 @@ class _Perturbed(NamedTuple):
     by: Array
 
 
-def _perturbation(values: Array, centred: Array, count: int, unit: float, input_rounding: float) -> _Perturbed:
-    """Return E_i: the perturbation of a value, of the mean of all, and the rounding of that mean (count + 2 roundings)."""
+def _perturbation(values: Array, centred: Array, unit: Arithmetic) -> _Perturbed:
+    """Return E_i: the perturbation of a value, of the mean of all, and the rounding of that mean (m sums, 2 operations)."""
     size = abs(values)
     mean = size.mean(axis=1, keepdims=True)
-    return _Perturbed(abs(centred), input_rounding * (size + mean) + (count + 2) * unit * mean)
+    return _Perturbed(abs(centred), unit.inputs * (size + mean) + unit.of_mean * mean)
+
+
+def _call(function: Callable[..., tuple[Array, ...]], values: Mapping[str, Any]) -> tuple[Array, ...]:
+    """Call a printed evaluator with those of the values that it takes."""
+    return function(**{name: values[name] for name in _parameters(function)})
+
+
+@lru_cache(maxsize=64)
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+class _Batch:
+    """The absolute values that the bounds of training are written in, and how the majorant grows."""
+
+    def __init__(self, case: Case, answers: oracle.Answers) -> None:
+        self.case, self.unit = case, Arithmetic.of(case.precision, case.count)
+        unit = self.unit
+        x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
+        self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta))
+        self.s = 1 / answers["inv_std"].hi[:, None]
+        self.x_hat = abs(case.rows(answers["centred"].hi)) / self.s
+        mean_dy = dy.mean(axis=1, keepdims=True)
+        self.data = {
+            "x": _perturbation(x, case.rows(answers["centred"].hi), unit),
+            "dy": _perturbation(dy, dy - mean_dy, unit),
+        }
+        self.mean = {"dy": abs(mean_dy)}
+        self.channel = {"gamma": self.gamma}
+        self.values: dict[str, Any] = {
+            "abs_x": abs(x),
+            "abs_dy": abs(dy),
+            "abs_beta": self.beta,
+            "abs_eps": case.eps,
+            "s": self.s,
+            "m": case.count,
+            "input_rounding": unit.inputs,
+            "unit": unit.elementwise,
+            "sum_unit": unit.sums,
+        }
+        self.values |= self._coordinates(0.0)
+        off = (case.count * unit.accumulation + 8 * unit.elementwise) * (
+            1 + abs(x).mean(axis=1, keepdims=True) / self.s
+        )
+        self.judged = off <= VALID
+
+    def _coordinates(self, k: Array | float) -> dict[str, Array]:
+        """Return the coordinates grown by k perturbations."""
+        scale = 1 + k * (self.unit.inputs + 8 * self.unit.elementwise)
+        found: dict[str, Array] = {f"abs_c_{n}": c.centred + k * c.by for n, c in self.data.items()}
+        found |= {f"stray_{n}": k * c.by.sum(axis=1, keepdims=True) for n, c in self.data.items()}
+        found |= {f"abs_mean_{n}": v + k * self.data[n].by.max(axis=1, keepdims=True) for n, v in self.mean.items()}
+        return found | {f"abs_{n}": v * scale for n, v in self.channel.items()}
+
+    def first_order(self, function: Callable[..., tuple[Array, ...]]) -> tuple[Array, ...]:
+        """Evaluate first-order errors; n u of n roundings is n u/(1 - n u) (Higham 2002, lemma 3.1)."""
+        sums = 1 / (1 - self.case.count * self.unit.accumulation - 8 * self.unit.elementwise)
+        return tuple(sums * value for value in _call(function, self.values))
+
+    def beyond(self, function: Callable[..., tuple[Array, ...]], names: Sequence[str]) -> dict[str, Array]:
+        """Return what the first order of these outputs leaves out, from their majorants."""
+        unit, s = self.unit, self.s
+        r = np.sqrt((self.data["x"].by ** 2).mean(axis=1, keepdims=True)) / s
+        r = np.where(self.judged, r + unit.of_root, 0.5)
+        (_, first_inv) = _call(printed.training_forward_error, self.values)
+        t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
+        root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
+        root_beyond = root_beyond + 2 * unit.smallest / s**2
+        growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), unit.inputs))
+
+        def majorants(k: Array | float) -> tuple[Array, ...]:
+            grown = self._coordinates(k) | {"s": s / (1 + k * root_off)}
+            return _call(function, self.values | grown)
+
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            pairs = zip(names, majorants(0.0), majorants(growth), strict=True)
+            return {
+                n: (big - plain) / growth**2 + printed.ROOT_DEGREE[n] * root_beyond * big for n, plain, big in pairs
+            }
 
 
 def _training(case: Case, answers: oracle.Answers) -> Expectations:
-    m, unit, tiny = case.count, UNIT[case.dtype], float(np.finfo(case.dtype).tiny)
-    input_rounding = (m + FOLDING) * unit
-    x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-    gamma, beta = (v.astype(np.float64)[:, None] for v in (case.gamma, case.beta))
-    s = 1 / answers["inv_std"].hi[:, None]
-    mean_dy = dy.mean(axis=1, keepdims=True)
-    cx = _perturbation(x, case.rows(answers["centred"].hi), m, unit, input_rounding)
-    cdy = _perturbation(dy, dy - mean_dy, m, unit, input_rounding)
-    shared: dict[str, Any] = {
-        "abs_c_x": cx.centred,
-        "abs_eps": case.eps,
-        "abs_gamma": abs(gamma),
-        "abs_x": abs(x),
-        "s": s,
-        "m": m,
-        "input_rounding": input_rounding,
-        "unit": unit,
-    }
-    first_y, first_inv = printed.training_forward_error(abs_beta=abs(beta), **shared)
-    first_dx, first_dgamma, first_dbeta = printed.training_gradient_error(
-        abs_c_dy=cdy.centred, abs_dy=abs(dy), abs_mean_dy=abs(mean_dy), **shared
-    )
-
-    h = (m + 8) * unit * (1 + abs(x).mean(axis=1, keepdims=True) / s)
-    judged = h <= VALID
-    r = np.sqrt((cx.by**2).mean(axis=1, keepdims=True)) / s + (m + 10) * unit / 2
-    r = np.where(judged, r, 0.5)
-    t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
-    root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
-    root_beyond = root_beyond + 2 * float(np.finfo(case.dtype).smallest_subnormal) / s**2
-    growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), input_rounding))
-
-    def majorants(k: Array | float) -> dict[str, Array]:
-        c, g = cx.centred + k * cx.by, cdy.centred + k * cdy.by
-        scale, root = abs(gamma) * (1 + k * (input_rounding + 8 * unit)), s / (1 + k * root_off)
-        middle = abs(mean_dy) + k * cdy.by.max(axis=1, keepdims=True)
-        stray = k * cx.by.sum(axis=1, keepdims=True)
-        (y,) = printed.training_forward_majorant(abs_c_x=c, abs_gamma=scale, s=root)
-        dx, dgamma = printed.training_gradient_majorant(
-            abs_c_dy=g, abs_c_x=c, abs_gamma=scale, abs_mean_dy=middle, stray_x=stray, s=root, m=m
-        )
-        return {"y": y, "dx": dx, "dgamma": dgamma}
-
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        plain, grown = majorants(0.0), majorants(growth)
-        beyond = {n: (grown[n] - plain[n]) / growth**2 + printed.ROOT_DEGREE[n] * root_beyond * grown[n] for n in plain}
-    sums = 1 / (1 - (m + 8) * unit)  # n u of n roundings is n u/(1 - n u) (Higham 2002, lemma 3.1)
-    first = {"y": first_y, "dx": first_dx, "dgamma": first_dgamma, "dbeta": first_dbeta}
-    found = {n: sums * value + beyond.get(n, 0.0) + tiny for n, value in first.items()}
-    return {n: Expected(answers[n], _shaped(case, n, value, judged)) for n, value in found.items()}
+    batch = _Batch(case, answers)
+    unit = batch.unit
+    (y, _) = batch.first_order(printed.training_forward_error)
+    first = {"y": y, **dict(zip(GRADIENTS, batch.first_order(printed.training_gradient_error), strict=True))}
+    beyond = batch.beyond(printed.training_forward_majorant, ("y",))
+    beyond |= batch.beyond(printed.training_gradient_majorant, ("dx", "dgamma"))
+    found = {n: value + beyond.get(n, 0.0) + unit.tiny for n, value in first.items()}
+    if unit.output:
+        dy = batch.values["abs_dy"]
+        along = batch.x_hat * (dy * batch.x_hat).mean(axis=1, keepdims=True)
+        found["y"] = found["y"] + unit.rounded(batch.gamma * batch.x_hat + batch.beta)
+        found["dx"] = found["dx"] + unit.rounded(batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along))
+    return {n: Expected(answers[n], _shaped(case, n, value, batch.judged)) for n, value in found.items()}
 
 
 def _inference(case: Case, answers: oracle.Answers) -> Expectations:
-    m, unit, tiny = case.count, UNIT[case.dtype], float(np.finfo(case.dtype).tiny)
+    m, unit = case.count, Arithmetic.of(case.precision, case.count)
     x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
     gamma, beta, mean, var = (
         abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta, case.running_mean, case.running_var)
     )
     s = np.sqrt(var + case.eps)
-    own: dict[str, Any] = {"abs_eps": case.eps, "abs_running_var": var, "s": s, "unit": unit}
-    one = {**own, "input_rounding": ELEMENTWISE * unit, "abs_gamma": gamma}
-    (y,) = printed.inference_error(abs_beta=beta, abs_running_mean=mean, abs_x=abs(x), **one)
-    (dx,) = printed.inference_dx_error(abs_dy=abs(dy), **one)
     mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
-    dgamma, dbeta = printed.inference_parameter_error(
-        abs_c_dy=abs(dy - mean_dy),
-        abs_c_x=abs(x - mean_x),
-        abs_dy=abs(dy),
-        abs_mean_dy=abs(mean_dy),
-        abs_mean_x=abs(mean_x),
-        abs_running_mean=mean,
-        abs_x=abs(x),
-        m=m,
-        input_rounding=(m + ELEMENTWISE) * unit,
-        **own,
-    )
-    sums = 1 / (1 - (m + 64) * unit)  # all else is of order u² times a small number: nothing here cancels
+    values: dict[str, Any] = {
+        "abs_eps": case.eps,
+        "abs_running_var": var,
+        "abs_running_mean": mean,
+        "abs_gamma": gamma,
+        "abs_beta": beta,
+        "abs_x": abs(x),
+        "abs_dy": abs(dy),
+        "abs_c_x": abs(x - mean_x),
+        "abs_c_dy": abs(dy - mean_dy),
+        "abs_mean_x": abs(mean_x),
+        "abs_mean_dy": abs(mean_dy),
+        "s": s,
+        "m": m,
+        "unit": unit.elementwise,
+        "sum_unit": unit.sums,
+        "input_rounding": ELEMENTWISE * unit.elementwise,
+    }
+    (y,) = _call(printed.inference_error, values)
+    (dx,) = _call(printed.inference_dx_error, values)
+    summed = values | {"input_rounding": m * unit.accumulation + ELEMENTWISE * unit.elementwise}
+    dgamma, dbeta = _call(printed.inference_parameter_error, summed)
+    if unit.output:
+        y = y + unit.rounded(gamma * (abs(x) + mean) / s + beta)
+        dx = dx + unit.rounded(gamma / s * abs(dy))
+    # all else is of order u² times a small number: nothing here cancels
+    higher = 1 / (1 - m * unit.accumulation - 64 * unit.elementwise)
+    underflow = 2 * unit.smallest / s**2  # of running_var + eps, relatively
+    extra = {"y": underflow * gamma * (abs(x) + mean) / s, "dx": underflow * gamma / s * abs(dy)}
+    extra["dgamma"] = underflow * (abs(dy) * (abs(x) + mean)).sum(axis=1, keepdims=True) / s
     found = {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}
-    return {n: Expected(answers[n], _shaped(case, n, sums * v + tiny, np.ones_like(s, bool))) for n, v in found.items()}
+    found = {n: higher * v + extra.get(n, 0.0) + unit.tiny for n, v in found.items()}
+    return {n: Expected(answers[n], _shaped(case, n, v, np.ones_like(s, bool))) for n, v in found.items()}
 
 
 def _running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
-    m, unit, tiny = case.count, UNIT[case.dtype], float(np.finfo(case.dtype).tiny)
-    input_rounding = (m + FOLDING) * unit
+    m, unit = case.count, Arithmetic.of(case.precision, case.count)
     x = case.rows(case.x).astype(np.float64)
     mean_x = x.mean(axis=1, keepdims=True)
-    off = _perturbation(x, x - mean_x, m, unit, input_rounding)
+    off = _perturbation(x, x - mean_x, unit)
     mean, var = (abs(v.astype(np.float64)[:, None]) for v in (case.running_mean, case.running_var))
-    freedom = float(m - correction)
-    first_mean, first_var = printed.running_error(
-        abs_c_x=off.centred,
-        abs_correction=float(correction),
-        abs_mean_x=abs(mean_x),
-        abs_running_mean=mean,
-        abs_running_var=var,
-        abs_update_rate=case.update_rate,
-        abs_x=abs(x),
-        freedom=freedom,
-        m=m,
-        input_rounding=input_rounding,
-        unit=unit,
-    )
+    values: dict[str, Any] = {
+        "abs_c_x": off.centred,
+        "abs_correction": float(correction),
+        "abs_mean_x": abs(mean_x),
+        "abs_running_mean": mean,
+        "abs_running_var": var,
+        "abs_update_rate": case.update_rate,
+        "abs_x": abs(x),
+        "freedom": float(m - correction),
+        "m": m,
+        "input_rounding": unit.inputs,
+        "unit": unit.elementwise,
+        "sum_unit": unit.sums,
+    }
+    first_mean, first_var = _call(printed.running_error, values)
     sigma = np.sqrt((off.centred**2).mean(axis=1, keepdims=True))
     spread = np.sqrt((off.by**2).mean(axis=1, keepdims=True))
-    growth = np.maximum(1, 0.25 * sigma / np.maximum(spread, tiny))
+    growth = np.maximum(1, 0.25 * sigma / np.maximum(spread, unit.tiny))
 
     def majorant(k: Array | float) -> Array:
-        (value,) = printed.running_majorant(
-            abs_c_x=off.centred + k * off.by, abs_running_var=0 * var, abs_update_rate=case.update_rate, freedom=freedom
-        )
+        grown = {"abs_c_x": off.centred + k * off.by, "abs_running_var": 0 * var}
+        (value,) = _call(printed.running_majorant, values | grown)
         return value
 
     beyond = (majorant(growth) - majorant(0.0)) / growth**2
-    sums = 1 / (1 - (m + 8) * unit)
-    found = {"running_mean": sums * first_mean + tiny, "running_var": sums * first_var + beyond + tiny}
+    higher = 1 / (1 - m * unit.accumulation - 8 * unit.elementwise)
+    found = {"running_mean": higher * first_mean + unit.tiny, "running_var": higher * first_var + beyond + unit.tiny}
     return {n: Expected(answers[n], _shaped(case, n, v, np.ones_like(mean, bool))) for n, v in found.items()}
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from bnverify.errors import UsageError
 from bnverify.layout import channel_layout
+from bnverify.precision import DTYPES, HALF, Precision
 
 Array = np.ndarray[Any, np.dtype[Any]]
-DTYPES = ("float32", "float64")
 DATA = ("x", "dy")
 CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """x, dy: (N, C, *S); gamma, beta, running_mean, running_var: (C,); all of one dtype, float32 or float64.
+    """x, dy: (N, C, *S), of ``dtype``; gamma, beta, running_mean, running_var: (C,), of ``parameter_dtype``.
 
-    ``note`` says in a few words what the data are. Lists are accepted for arrays, with the dtype named, so that a
+    dtype: float32, float64, bfloat16 or float16. parameter_dtype: the same by default; float32 beside half data (mixed
+    precision). bfloat16 arrays are those of ml_dtypes. ``note`` says in a few words what the data are. Lists are accepted for arrays, with the dtype named, so that a
     printed case can be pasted as it stands.
 
     Raises:
@@ -40,17 +41,34 @@ class Case:
     dtype: str = "float64"
     channel_axis: int = 1
     note: str = ""
+    parameter_dtype: str = ""
+    data_fields: ClassVar[tuple[str, ...]] = DATA
+    channel_fields: ClassVar[tuple[str, ...]] = CHANNEL
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise UsageError(f"dtype is {self.dtype}, but should be one of {', '.join(DTYPES)}")
-        for name in (*DATA, *CHANNEL):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=self.dtype))
-        if self.dy.shape != self.x.shape:
-            raise UsageError(f"dy has the shape {self.dy.shape}, but should have that of x, {self.x.shape}")
-        for name in CHANNEL:
+        parameters = self.parameter_dtype or self.dtype
+        object.__setattr__(self, "parameter_dtype", parameters)
+        if parameters != self.dtype and not (self.dtype in HALF and parameters == "float32"):
+            raise UsageError(
+                f"parameter_dtype is {parameters}, but should be {self.dtype}, or float32 beside half data"
+            )
+        for name in self.data_fields:
+            object.__setattr__(self, name, _as_array(getattr(self, name), self.dtype))
+            if getattr(self, name).shape != self.x.shape:
+                raise UsageError(
+                    f"{name} has the shape {getattr(self, name).shape}, but should have that of x, {self.x.shape}"
+                )
+        for name in self.channel_fields:
+            object.__setattr__(self, name, _as_array(getattr(self, name), parameters))
             if getattr(self, name).shape != (self.channels,):
                 raise UsageError(f"{name} has the shape {getattr(self, name).shape}, but should be ({self.channels},)")
+
+    @property
+    def precision(self) -> Precision:
+        """The types of the data and of the parameters."""
+        return Precision(self.dtype, self.parameter_dtype)
 
     @property
     def channels(self) -> int:
@@ -81,39 +99,45 @@ class Case:
 
     def __repr__(self) -> str:
         fields = [f"dtype={self.dtype!r}", f"eps={self.eps!r}", f"update_rate={self.update_rate!r}"]
-        fields += [f"{name}={getattr(self, name).tolist()!r}" for name in (*DATA, *CHANNEL)]
+        if self.parameter_dtype != self.dtype:
+            fields.insert(1, f"parameter_dtype={self.parameter_dtype!r}")
+        fields += [f"{name}={getattr(self, name).tolist()!r}" for name in (*self.data_fields, *self.channel_fields)]
         if self.channel_axis != 1:
             fields.append(f"channel_axis={self.channel_axis}")
-        return f"Case({', '.join(fields)})"
+        return f"{type(self).__name__}({', '.join(fields)})"
 
     def to_data(self) -> dict[str, Any]:
         """Return the case as data for JSON, every number as an exact hexadecimal text."""
         found: dict[str, Any] = {
             "dtype": self.dtype,
+            "parameter_dtype": self.parameter_dtype,
             "shape": list(self.x.shape),
             "channel_axis": self.channel_axis,
             "eps": self.eps.hex(),
             "update_rate": self.update_rate.hex(),
             "note": self.note,
         }
-        return found | {n: [float(v).hex() for v in getattr(self, n).ravel()] for n in (*DATA, *CHANNEL)}
+        names = (*self.data_fields, *self.channel_fields)
+        return found | {n: [float(v).hex() for v in getattr(self, n).ravel()] for n in names}
 
-    @staticmethod
-    def from_data(data: Mapping[str, Any]) -> Case:
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the case that :meth:`to_data` described.
 
         Raises:
             UsageError: an entry is missing or does not parse.
         """
         try:
-            arrays = {n: np.array([float.fromhex(v) for v in data[n]]) for n in (*DATA, *CHANNEL)}
+            names = (*cls.data_fields, *cls.channel_fields)
+            arrays = {n: np.array([float.fromhex(v) for v in data[n]]) for n in names}
             shape = tuple(int(k) for k in data["shape"])
-            arrays |= {n: arrays[n].reshape(shape) for n in DATA}
-            return Case(
+            arrays |= {n: arrays[n].reshape(shape) for n in cls.data_fields}
+            return cls(
                 **arrays,
                 eps=float.fromhex(data["eps"]),
                 update_rate=float.fromhex(data["update_rate"]),
                 dtype=data["dtype"],
+                parameter_dtype=str(data.get("parameter_dtype", "")),
                 channel_axis=int(data["channel_axis"]),
                 note=str(data.get("note", "")),
             )
@@ -121,9 +145,31 @@ class Case:
             raise UsageError(f"this is no saved case: {problem!r}") from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
+class DirectedCase(Case):
+    """A case with a direction (vx, vgamma, vbeta) in the space of (x, gamma, beta).
+
+    It is the tangent of a JVP and the upstream gradient of (dx, dgamma, dbeta) in a double backward pass.
+    vx: as x; vgamma, vbeta: (C,).
+    """
+
+    vx: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    vgamma: Array = field(default_factory=lambda: np.zeros(0))
+    vbeta: Array = field(default_factory=lambda: np.zeros(0))
+    data_fields: ClassVar[tuple[str, ...]] = (*DATA, "vx")
+    channel_fields: ClassVar[tuple[str, ...]] = (*CHANNEL, "vgamma", "vbeta")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearCase(Case):
     """A case whose x = z is the exact product of ``hidden`` (N, K) and ``weight`` (C, K), both of small whole numbers."""
 
     weight: Array = field(default_factory=lambda: np.zeros((0, 0)))
     hidden: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+def _as_array(values: Any, dtype: str) -> Array:
+    """Return an array of ``dtype``; through float64, since ml_dtypes takes no list of lists."""
+    if isinstance(values, np.ndarray) and values.dtype == dtype:
+        return values
+    return np.asarray(values, dtype=np.float64).astype(dtype)

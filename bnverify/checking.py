@@ -11,10 +11,10 @@ from typing import Any
 from bnverify.adapters import subject_of
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
-from bnverify.case import DTYPES
 from bnverify.convention import Convention, preset
 from bnverify.errors import UsageError
 from bnverify.outcome import Outcome, Report
+from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
 from bnverify.subject import Subject, probe
@@ -22,7 +22,7 @@ from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
 
 Progress = Callable[[int, int, Property], None]
-OFFERED = ("inference", "gradients", "inference_gradients", "state", *DTYPES)
+OFFERED = ("inference", "gradients", "inference_gradients", "state", *PRECISIONS)
 
 
 def check(
@@ -66,8 +66,7 @@ def check(
     subject = _subject(target, convention, settings or {}, device)
     _fix_threads()
     subject = probe(_restricted(subject, dtypes))
-    if set(dtypes) - set(subject.dtypes):
-        lost = (set(dtypes) - set(subject.dtypes)).pop()
+    if lost := next((d for d in dtypes if not _of_dtype(subject.dtypes, (d,))), None):
         raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
     outcomes: list[Outcome] = []
     for number, prop in enumerate(properties):
@@ -119,9 +118,14 @@ def _restricted(subject: Subject, dtype: Sequence[str]) -> Subject:
         if name not in DTYPES:
             raise UsageError(f"--dtype {name!r}: should be one of {', '.join(DTYPES)}")
     return subject.with_capabilities(
-        dtypes=tuple(d for d in subject.dtypes if d in dtype),
-        variants=tuple(v.with_capabilities(dtypes=tuple(dtype)) for v in subject.variants),
+        dtypes=_of_dtype(subject.dtypes, dtype),
+        variants=tuple(v.with_capabilities(dtypes=_of_dtype(v.dtypes, dtype)) for v in subject.variants),
     )
+
+
+def _of_dtype(precisions: Sequence[str], dtypes: Sequence[str]) -> tuple[str, ...]:
+    """Return the precisions whose data are of these dtypes."""
+    return tuple(p for p in precisions if p.removesuffix(MIXED) in dtypes)
 
 
 def _fix_threads() -> None:

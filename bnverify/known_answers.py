@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnverify.case import Case
+from bnverify.precision import PRECISIONS
 
 COUNTS = (2, 4, 8, 16, 3, 5, 6, 7, 12)
 """Values a channel; formulas are judged at m <= 16, where formula faults exceed the bound a thousandfold."""
@@ -37,14 +38,14 @@ def known_case(
     count: int,
     channels: int,
     spatial: Sequence[int],
-    dtype: str,
+    precision: str,
     scale: int,
     update_rate: float,
     channel_axis: int = 1,
 ) -> Case:
     """Return a case with known short answers; ``scale`` is the exponent of q.
 
-    spatial: S, whose product divides ``count``.
+    precision: its name. spatial: S, whose product divides ``count``.
     """
     numbers = np.random.default_rng(seed)
     odd = count
@@ -83,7 +84,8 @@ def known_case(
         running_var=np.full(channels, q * q * total / count),
         eps=eps,
         update_rate=update_rate,
-        dtype=dtype,
+        dtype=PRECISIONS[precision].data,
+        parameter_dtype=PRECISIONS[precision].parameters,
         channel_axis=channel_axis,
         note="known short answers",
     )

@@ -32,7 +32,7 @@ class Exact:
         if dtype == "float64":
             return self.hi + self.lo
         near = self.hi.astype(dtype)
-        up, down = np.nextafter(near, np.inf, dtype=dtype), np.nextafter(near, -np.inf, dtype=dtype)
+        up, down = (np.nextafter(near, np.array(end).astype(dtype)) for end in (np.inf, -np.inf))
         candidates = np.stack([near, up, down])
         gaps = abs((candidates.astype(np.float64) - self.hi) - self.lo)
         nearest: Array = np.take_along_axis(candidates, gaps.argmin(axis=0)[None], axis=0)[0]

@@ -66,7 +66,7 @@ def place_of(case: Case | None, device: str) -> dict[str, Any] | None:
     """Return where a case is, as the report's ``worst_at``."""
     if case is None:
         return None
-    return {"dtype": case.dtype, "mode": case.note, "device": device, "shape": list(case.x.shape)}
+    return {"dtype": case.precision.name, "mode": case.note, "device": device, "shape": list(case.x.shape)}
 
 
 @dataclass(frozen=True)

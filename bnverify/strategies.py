@@ -7,6 +7,7 @@ drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from bnverify.case import Array, Case, LinearCase
 from bnverify.convention import CUMULATIVE
 from bnverify.known_answers import COUNTS, known_case, shapes_of
+from bnverify.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from bnverify.subject import Subject
@@ -30,15 +32,67 @@ LONG = 1000
 SPATIAL = (1, 2, 3, 4, 5, 7)
 RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
 EPSILONS = (0.25, 1e-5, 1e-3, 2.0**-10, 1.0, 3.0)
-LARGEST = {"float32": 1e9, "float64": 1e9}
-LARGEST_KAPPA = {"float32": 4e6, "float64": 1e12}
-"""(m + 8) kappa mostly stays below this: beyond, the bound is not valid and only finiteness is asked for."""
+WEIGHTS = {"float32": 3, "float64": 2}
+"""How often a precision is drawn, against once for each of the half ones."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is drawn in one type of data: the exponents of the spread, the largest |x|, and the limits of kappa.
+
+    (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only finiteness
+    is asked for. gains: sizes of gamma; decades: of dy. Of float16 nothing may come near 65504, not even on the way.
+    """
+
+    spread: tuple[int, int] = (-10, 12)
+    largest: float = 1e9
+    kappa: float = 4e6
+    plain: float = 1e9
+    gains: tuple[float, ...] = (0.5, 1.5, 3.0, 1e-3, 200.0)
+    short_gains: tuple[float, ...] = (0.5, 1.5, 2.0, 3.0, 64.0)
+    decades: tuple[int, int] = (-3, 3)
+    eps: tuple[float, float] = (0.0, float("inf"))
+    outlier: float = 1000.0
+    sizes: tuple[int, int] = (-8, 8)
+    grid: tuple[int, int] = (-6, 6)
+    known: tuple[int, int] = (-12, 6)
+
+
+_FLOAT16 = Range(
+    spread=(-4, 4),
+    largest=1000.0,
+    plain=300.0,
+    gains=(0.5, 1.5, 3.0, 0.1),
+    short_gains=(0.5, 1.5, 2.0, 3.0),
+    decades=(-1, 0),
+    eps=(2.0**-10, 16.0),
+    outlier=30.0,
+    sizes=(-4, 4),
+    grid=(-4, 2),
+    known=(-4, 3),
+)
+RANGES: Mapping[str, Range] = {
+    "float32": Range(),
+    "float64": Range(kappa=1e12),
+    "bfloat16-mixed": Range(plain=250.0),
+    "bfloat16": Range(plain=3.0),
+    "float16-mixed": _FLOAT16,
+    "float16": replace(_FLOAT16, plain=30.0),
+}
+
+
+_FIELDS = tuple(f.name for f in fields(Case))
+
+
+def precisions(subject: Subject) -> st.SearchStrategy[str]:
+    """Strategy for the name of a precision that the subject offers; float32 and float64 the more often."""
+    return st.sampled_from([name for name in subject.dtypes for _ in range(WEIGHTS.get(name, 1))])
 
 
 @st.composite
 def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) -> tuple[str, tuple[int, ...], int, int]:
     """Draw a dtype, the shape (N, *S), the channels C and a seed."""
-    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    dtype = draw(precisions(subject), label="dtype")
     rank = draw(st.sampled_from(subject.ranks), label="rank")
     wide = subject.channels is None and draw(st.integers(0, 9), label="many channels if 9") == 9
     channels = subject.channels or draw(st.sampled_from(MANY) if wide else st.integers(1, 6), label="C")
@@ -60,19 +114,19 @@ def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) ->
 def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS) -> Case:
     """Cases over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of channels."""
     dtype, around, channels, seed = draw(frames(subject))
+    limits = RANGES[dtype]
     kind = draw(st.sampled_from((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
-    spread = 2.0 ** draw(st.integers(-10, 12), label="log2 spread")
+    spread = 2.0 ** draw(st.integers(*limits.spread), label="log2 spread")
     kappa = 10.0 ** draw(st.integers(0, 6), label="log10 kappa")
     relative = draw(st.integers(-12, 6), label="log2 eps/spread²")
     eps = draw(st.sampled_from((*EPSILONS, spread**2 * 2.0**relative)), label="eps")
-    eps = subject.convention.eps or eps
     rate = draw(rates(subject))
     numbers = np.random.default_rng(seed)
     count = int(np.prod(around))
     beyond = draw(st.integers(0, 9), label="beyond the bound if 9") == 9
-    kappa = min(kappa, LARGEST_KAPPA[dtype] / (count + 8) * (8 if beyond else 1), LARGEST[dtype] / spread)
+    kappa = min(kappa, min(limits.kappa / (count + 8), limits.plain) * (8 if beyond else 1), limits.largest / spread)
     each = [kind] * channels if kind != "mixed" else list(numbers.choice(kinds, size=channels))
-    rows = np.stack([channel(numbers, k, count) for k in each])
+    rows = np.stack([channel(numbers, k, count, limits.outlier) for k in each])
     offset = (
         kappa * numbers.choice([-1.0, 1.0], size=(channels, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(channels, 1))
     )
@@ -81,7 +135,7 @@ def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS
     )
 
 
-def channel(numbers: np.random.Generator, kind: str, count: int) -> Array:
+def channel(numbers: np.random.Generator, kind: str, count: int, outlier: float = 1000.0) -> Array:
     """Return the values of one channel, of spread about 1 around 0 or above it."""
     if kind == "integers":
         return numbers.integers(-4, 5, size=count).astype(float)
@@ -97,10 +151,10 @@ def channel(numbers: np.random.Generator, kind: str, count: int) -> Array:
         return numbers.integers(0, 256, size=count) / 255
     if kind == "outlier":
         values = numbers.standard_normal(count)
-        values[numbers.integers(count)] *= 1000.0
+        values[numbers.integers(count)] *= outlier
         return values
     if kind == "lognormal":
-        return np.asarray(np.exp(numbers.standard_normal(count) * 1.5))
+        return np.asarray(np.exp(np.minimum(numbers.standard_normal(count) * 1.5, 4.0)))
     return np.full(count, numbers.standard_normal())
 
 
@@ -115,29 +169,35 @@ def assemble(
     rate: float,
     note: str,
 ) -> Case:
-    """Complete (C, m) data to a case with generic parameters, statistics and upstream gradient."""
+    """Complete (C, m) data to a case with generic parameters, statistics and upstream gradient.
+
+    dtype: the name of a precision. eps: of a subject that can be given any; brought into the precision's range.
+    """
     channels = rows.shape[0]
     axis = subject.convention.channel_axis
 
     def whole(values: Array) -> Array:
         return np.moveaxis(values.reshape(channels, *around), 0, axis)
 
+    precision, limits = PRECISIONS[dtype], RANGES[dtype]
+    eps = subject.convention.eps or min(max(eps, limits.eps[0]), limits.eps[1])
     parameters = _short_parameters if note in SHORT else _generic_parameters
     return Case(
         x=whole(rows),
-        **{n: whole(v) if v.ndim == 2 else v for n, v in parameters(numbers, rows, eps).items()},
+        **{n: whole(v) if v.ndim == 2 else v for n, v in parameters(numbers, rows, eps, limits).items()},
         eps=eps,
         update_rate=rate,
-        dtype=dtype,
+        dtype=precision.data,
+        parameter_dtype=precision.parameters,
         channel_axis=axis,
         note=note,
     )
 
 
-def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float) -> dict[str, Array]:
+def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float, limits: Range) -> dict[str, Array]:
     """Return parameters and a dy of many sizes; dy has parts along 1, along x_hat and outside both."""
     channels = rows.shape[0]
-    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 3.0, 1e-3, 200.0], size=channels)
+    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice(limits.gains, size=channels)
     gamma *= numbers.uniform(0.5, 1.5, size=channels)
     if channels > 1:
         gamma[numbers.random(channels) < 0.1] = 0.0
@@ -147,16 +207,17 @@ def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float) -
     return {
         "gamma": gamma,
         "beta": numbers.standard_normal(channels) * 3,
-        "dy": (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat) * 10.0 ** numbers.integers(-3, 4),
+        "dy": (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat)
+        * 10.0 ** numbers.integers(limits.decades[0], limits.decades[1] + 1),
         "running_mean": rows[:, 0] + scale[:, 0] * numbers.standard_normal(channels),
         "running_var": scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels),
     }
 
 
-def _short_parameters(numbers: np.random.Generator, rows: Array, eps: float) -> dict[str, Array]:
+def _short_parameters(numbers: np.random.Generator, rows: Array, eps: float, limits: Range) -> dict[str, Array]:
     """Return parameters and a dy that a person checks by hand: small multiples of 1/2, gamma of both signs and 0."""
     channels = rows.shape[0]
-    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice([0.5, 1.5, 2.0, 3.0, 64.0], size=channels)
+    gamma = numbers.choice([-1.0, 1.0], size=channels) * numbers.choice(limits.short_gains, size=channels)
     if channels > 1:
         gamma[numbers.random(channels) < 0.1] = 0.0
     return {
@@ -182,7 +243,7 @@ def rates(draw: st.DrawFn, subject: Subject) -> float:
 @st.composite
 def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases with known short answers, at m <= 16."""
-    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    dtype = draw(precisions(subject), label="dtype")
     rank = draw(st.sampled_from(subject.ranks), label="rank")
     count = draw(st.sampled_from(COUNTS), label="m")
     _, spatial = draw(st.sampled_from(shapes_of(count, rank)), label="S")
@@ -191,9 +252,9 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
         seed=draw(st.integers(0, 2**32 - 1), label="seed"),
         count=count,
         spatial=spatial,
-        dtype=dtype,
+        precision=dtype,
         channels=subject.channels or draw(st.integers(1, 5), label="C"),
-        scale=draw(st.integers(-12, 6), label="log2 q"),
+        scale=draw(st.integers(*RANGES[dtype].known), label="log2 q"),
         update_rate=rate,
         channel_axis=subject.convention.channel_axis,
     )
@@ -203,8 +264,8 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
 def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases whose x are small whole multiples of a power of two, so that a shift by such a multiple is exact."""
     dtype, around, channels, seed = draw(frames(subject))
-    grid = 2.0 ** draw(st.integers(-6, 6), label="log2 grid")
-    eps = subject.convention.eps or grid**2 * draw(st.sampled_from((0.25, 1e-3, 2.0)), label="eps/grid²")
+    grid = 2.0 ** draw(st.integers(*RANGES[dtype].grid), label="log2 grid")
+    eps = grid**2 * draw(st.sampled_from((0.25, 1e-3, 2.0)), label="eps/grid²")
     numbers = np.random.default_rng(seed)
     rows = grid * numbers.integers(-4, 5, size=(channels, int(np.prod(around)))).astype(float)
     return assemble(
@@ -215,14 +276,14 @@ def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
 @st.composite
 def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases behind a linear layer, z = W h computed without rounding; rank 2, or trailing axes of length 1."""
-    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    dtype = draw(precisions(subject), label="dtype")
     rank = draw(st.sampled_from(subject.ranks), label="rank")
     channels = subject.channels or draw(st.integers(1, 4), label="C")
     n, k = draw(st.sampled_from(SIZES[:10]), label="N"), draw(st.integers(1, 4), label="K")
     numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
     weight = numbers.integers(-4, 5, size=(channels, k)).astype(float)
     hidden = numbers.integers(-4, 5, size=(n, k)).astype(float)
-    eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
+    eps = draw(st.sampled_from(EPSILONS), label="eps")
     case = assemble(
         numbers,
         subject,
@@ -233,13 +294,13 @@ def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
         rate=draw(rates(subject)),
         note="z = W h",
     )
-    return LinearCase(**{f: getattr(case, f) for f in Case.__dataclass_fields__}, weight=weight, hidden=hidden)
+    return LinearCase(**{f: getattr(case, f) for f in _FIELDS}, weight=weight, hidden=hidden)
 
 
 @st.composite
 def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
     """Cases with 0, 1 or 2 values a channel."""
-    dtype = draw(st.sampled_from(subject.dtypes), label="dtype")
+    dtype = draw(precisions(subject), label="dtype")
     rank = draw(st.sampled_from(subject.ranks), label="rank")
     channels = subject.channels or draw(st.integers(1, 5), label="C")
     numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
@@ -248,8 +309,8 @@ def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
         around = (1, 2, *(1,) * (rank - 3))
     if count == 0 and rank > 2:
         around = (0, *(3,) * (rank - 2))
-    size = 2.0 ** draw(st.integers(-8, 8), label="log2 size")
-    eps = subject.convention.eps or draw(st.sampled_from((*EPSILONS, size**2)), label="eps")
+    size = 2.0 ** draw(st.integers(*RANGES[dtype].sizes), label="log2 size")
+    eps = draw(st.sampled_from((*EPSILONS, size**2)), label="eps")
     rows = size * numbers.integers(-8, 9, size=(channels, count)).astype(float)
     return assemble(
         numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note=f"m = {count}"
@@ -262,7 +323,7 @@ def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
     dtype, around, channels, seed = draw(frames(subject, SIZES[:8]))
     numbers = np.random.default_rng(seed)
     rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
-    eps = subject.convention.eps or draw(st.sampled_from(EPSILONS), label="eps")
+    eps = draw(st.sampled_from(EPSILONS), label="eps")
     return assemble(
         numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="unremarkable"
     )

@@ -13,6 +13,7 @@ from bnverify.convention import CUMULATIVE, Convention
 from bnverify.errors import ConventionError, TargetError
 from bnverify.implementation import Implementation, offers
 from bnverify.interrupts import is_interrupt
+from bnverify.precision import PRECISIONS
 
 STATE = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dgamma", "dbeta")
@@ -219,6 +220,7 @@ def probe(subject: Subject) -> Subject:
 def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
     """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves."""
     channels, axis = subject.channels or 3, subject.convention.channel_axis
+    precision = PRECISIONS[dtype]
     numbers = np.random.default_rng(rank)
     rows = numbers.integers(-8, 9, size=(2, channels, *(4, 2, 3, 2)[: rank - 1])) / 2
     x, dy = (np.moveaxis(values, 0, axis) for values in rows)
@@ -231,7 +233,8 @@ def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
         beta=vector[1],
         running_mean=vector[2],
         running_var=vector[3],
-        dtype=dtype,
+        dtype=precision.data,
+        parameter_dtype=precision.parameters,
         eps=subject.convention.eps or 0.125,
         note="plain",
         channel_axis=subject.convention.channel_axis,
@@ -240,9 +243,11 @@ def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
 
 
 def _attempt(subject: Subject, case: Case, *, training: bool, gradients: bool) -> str | None:
-    """Return what a plain call raised, or None."""
+    """Return what a plain call raised, or that half data beside float32 parameters are not kept half; or None."""
     try:
-        _ = subject.run(case, training=training, gradients=gradients)
+        observed = subject.run(case, training=training, gradients=gradients)
     except Raised as problem:
         return problem.cause
+    if case.dtype != case.parameter_dtype and observed.y is not None and observed.y.dtype != case.dtype:
+        return f"y of {case.dtype} data beside float32 parameters is {observed.y.dtype}"
     return None

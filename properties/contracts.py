@@ -105,7 +105,7 @@ def gradients_do_not_change_y(subject, case):
     "output-form",
     data="unit",
     source="the declared form: y and gradients as their inputs",
-    claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of that dtype",
+    claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
     catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape"],
 )
 def output_form(subject, case):
@@ -118,10 +118,11 @@ def output_form(subject, case):
             shapes |= dict.fromkeys(STATE, case.gamma.shape)
         for name, shape in shapes.items():
             value = require_form(observed[name], shape, what=f"{name} in {_mode(training)}", case=case)
+            dtype = case.dtype if name in ("y", "dx") else case.parameter_dtype
             require(
-                str(value.dtype) == case.dtype,
+                str(value.dtype) == dtype,
                 got=f"{name} of dtype {value.dtype} in {_mode(training)}",
-                should_be=f"of dtype {case.dtype}",
+                should_be=f"of dtype {dtype}",
                 case=case,
             )
     current_record().note(0.0, case)

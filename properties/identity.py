@@ -45,7 +45,7 @@ def _require_recovered(subject, case, *, gamma, right, what):
     """gamma and beta are rounded to the case's dtype, and computed here in float64 with m + 8 roundings: both counted."""
     found = bounds.statistics(case)
     recovering = case.changed(gamma=gamma, beta=found.mean)
-    unit = 2 * bounds.UNIT[case.dtype] + (case.count + 8) * bounds.UNIT["float64"]
+    unit = 2 * bounds.UNIT[case.parameter_dtype] + (case.count + 8) * bounds.UNIT["float64"]
     scaled = abs(gamma * found.inv_std)[:, None] * abs(found.centred)
     extra = case.unrows(unit * (scaled + abs(found.mean)[:, None]))
     require_close(

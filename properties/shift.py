@@ -7,6 +7,9 @@ from bnverify import bounds
 from bnverify.compare import require_close
 from bnverify.property import conformance_property
 
+DIGITS = {"bfloat16": 7, "float16": 10}
+"""2^k + 4 steps of a grid are told apart in these dtypes."""
+
 
 @conformance_property(
     "shift",
@@ -18,7 +21,8 @@ from bnverify.property import conformance_property
     catches=["variance-about-zero", "mean-dropped", "dgamma-from-x", "one-pass-variance", "identity"],
 )
 def shift(subject, case, log2_shift):
-    """x + b is exact: both lie on one dyadic grid and stay below 2^18 of its steps."""
+    """x + b is exact: both lie on one dyadic grid, and stay below as many of its steps as the dtype tells apart."""
+    log2_shift = min(log2_shift, DIGITS.get(case.dtype, log2_shift))
     step = np.spacing(np.float64(abs(case.x[case.x != 0]).min())) * 2**52 if np.any(case.x) else 1.0
     signs = np.where(np.arange(case.channels) % 2 == 0, 1.0, -1.0)
     moved = case.changed(x=case.x + case.per_channel(signs * step * 2.0**log2_shift).astype(case.dtype))

@@ -70,7 +70,7 @@ def cases(number: int, dtype: str) -> list[Case]:
                 seed=seed,
                 count=count,
                 spatial=splits[seed % len(splits)][1],
-                dtype=dtype,
+                precision=dtype,
                 channels=3,
                 scale=seed % 9 - 4,
                 update_rate=0.25,

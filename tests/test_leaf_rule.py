@@ -15,11 +15,11 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "interrupts", "layout", "version"),
+    ("errors", "interrupts", "layout", "precision", "version"),
     ("symbolic",),
     ("codegen",),
     ("generated",),
-    ("case", "convention"),
+    ("arithmetic", "case", "convention"),
     ("oracle", "bounds", "known_answers"),
     ("compare", "implementation"),
     ("subject", "property", "strategies", "suite"),

@@ -218,7 +218,9 @@ def test_the_first_order_grows_linearly_with_the_unit() -> None:
         "m": 6,
     }
     once, twice = (
-        bound_functions.training_forward_error(**given, unit=k * 2.0**-24, input_rounding=k * 9 * 2.0**-24)
+        bound_functions.training_forward_error(
+            **given, unit=k * 2.0**-24, sum_unit=k * 2.0**-24, input_rounding=k * 9 * 2.0**-24
+        )
         for k in (1, 2)
     )
     for one, two in zip(once, twice, strict=True):

@@ -9,6 +9,7 @@ from bnverify.adapters.signatures import parameters, require_cpu
 from bnverify.convention import Convention
 from bnverify.errors import MissingExtraError, TargetError, UsageError
 from bnverify.implementation import Implementation, offers
+from bnverify.precision import PRECISIONS, offered
 from bnverify.subject import Library, NumpyArrays, Subject
 
 FORWARD = {"x", "gamma", "beta", "running_mean", "running_var", "eps", "update_rate", "training"}
@@ -29,6 +30,17 @@ def recognize(
         except Exception as problem:
             raise TargetError(f"{target}: {found.__name__}() raised {type(problem).__name__}: {problem}") from None
     return subject_of_implementation(implementation, target, convention, device)
+
+
+def _precisions(implementation: Any, target: str) -> tuple[str, ...]:
+    """Return the precisions that an implementation declares: a half dtype stands for both its settings."""
+    found = offered(implementation.dtypes)
+    unknown = [name for name in found if name not in PRECISIONS]
+    if unknown or not found:
+        raise TargetError(
+            f"{target}: dtypes is {implementation.dtypes!r}, but should hold names of {', '.join(PRECISIONS)}"
+        )
+    return found
 
 
 def subject_of_implementation(
@@ -72,6 +84,6 @@ def subject_of_implementation(
         chosen,
         arrays,
         required,
-        dtypes=tuple(implementation.dtypes),
+        dtypes=_precisions(implementation, target),
         ranks=tuple(implementation.ranks),
     )

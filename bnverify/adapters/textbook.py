@@ -10,6 +10,7 @@ from bnverify.adapters.signatures import is_function, parameters, require_cpu, u
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward, Implementation
 from bnverify.layout import channel_layout
+from bnverify.precision import DTYPES
 from bnverify.subject import NumpyArrays, Subject
 
 SIGNATURE = ("gamma", "beta", "moving_mean", "moving_var", "eps", "momentum")
@@ -79,6 +80,7 @@ def recognize(
             chosen,
             TorchArrays(),
             ("inference", "gradients", "state"),
+            dtypes=DTYPES,
             ranks=(2, 4),
             differentiable=True,
             missing={"inference_gradients": "inference is what runs under torch.no_grad()"},

@@ -17,16 +17,24 @@ class TorchArrays:
 
     def native(self, array: Array, device: str, differentiable: bool) -> torch.Tensor:
         """Return a tensor with a copy of ``array``, a leaf of autograd where ``differentiable``."""
-        tensor = torch.tensor(array, device=device)
+        tensor = _tensor(array).to(device)
         return tensor.requires_grad_() if differentiable else tensor
 
     def numpy(self, array: Any) -> Array:
         """Return a copy of a tensor."""
         if not isinstance(array, torch.Tensor):
             raise TypeError(f"a {type(array).__name__}, but should be a torch.Tensor")
-        if array.is_floating_point() and array.dtype in (torch.float16, torch.bfloat16):
-            array = array.to(torch.float32)
-        return np.array(array.detach().cpu().numpy())
+        plain = array.detach().cpu()
+        if plain.dtype == torch.bfloat16:
+            return np.array(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
+        return np.array(plain.numpy())
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """Return a tensor with a copy of ``array``; Torch does not know NumPy's bfloat16, so its bits are passed."""
+    if array.dtype == "bfloat16":
+        return torch.tensor(np.ascontiguousarray(array).view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(array)
 
 
 def require_device(device: str) -> str:

@@ -12,6 +12,7 @@ from bnverify.adapters.signatures import is_function, parameters
 from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward
+from bnverify.precision import PRECISIONS
 from bnverify.subject import Subject
 
 SIGNATURE = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
@@ -55,5 +56,6 @@ def recognize(
         chosen,
         TorchArrays(),
         ("inference", "gradients", "inference_gradients", "state"),
+        dtypes=tuple(PRECISIONS),
         differentiable=True,
     )

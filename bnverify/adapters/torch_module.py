@@ -15,6 +15,7 @@ from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_devi
 from bnverify.convention import CUMULATIVE, PRESETS, Convention
 from bnverify.errors import TargetError
 from bnverify.implementation import Forward
+from bnverify.precision import PRECISIONS
 from bnverify.subject import Subject
 
 CONSTRUCTOR = {"num_features", "eps", "momentum", "affine", "track_running_stats"}
@@ -51,7 +52,7 @@ class TorchModule(ByAutograd):
             layer.eps, layer.momentum = eps, momentum
         else:
             layer = self.module(num_features=len(gamma), eps=eps, momentum=momentum)
-        layer.to(device=x.device, dtype=x.dtype)
+        layer.to(device=x.device, dtype=gamma.dtype)
         layer.train(training)
         differentiable = x.requires_grad
         layer.weight, layer.bias = (nn.Parameter(v.detach(), requires_grad=differentiable) for v in (gamma, beta))
@@ -97,6 +98,7 @@ def recognize(
         chosen,
         TorchArrays(),
         REQUIRED,
+        dtypes=tuple(PRECISIONS),
         ranks=ranks,
         differentiable=True,
         channels=None if is_class else int(layer.num_features),

@@ -13,11 +13,14 @@ from bnverify.generated import numpy_functions as right
 from bnverify.generated.mutants import MUTANTS
 from bnverify.implementation import Forward, Implementation
 from bnverify.layout import channel_layout
+from bnverify.precision import DTYPES
 from bnverify.subject import Subject
 
 
 class Mutant(Implementation):
-    """Everything right but the step that the mutation changes; results are rounded once to the dtype of x."""
+    """Everything right but the step that the mutation changes; results are rounded once to their dtypes."""
+
+    dtypes = DTYPES
 
     def __init__(self, name: str, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention
@@ -38,9 +41,9 @@ class Mutant(Implementation):
         training: bool,
     ) -> Forward:
         """Return y and new statistics."""
-        dtype, axis = x.dtype, self._axis
+        dtype, state, axis = x.dtype, running_mean.dtype, self._axis
         wide: list[Any] = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
-        saved = (training, dtype, wide, eps)
+        saved = (training, (dtype, gamma.dtype), wide, eps)
         x, gamma, beta, running_mean, running_var = wide
         with np.errstate(all="ignore"):
             if not training:
@@ -49,14 +52,14 @@ class Mutant(Implementation):
                     if self.step == "inference"
                     else right.inference(x, gamma, beta, running_mean, running_var, eps, **axis)
                 )
-                return Forward(y.astype(dtype), running_mean.astype(dtype), running_var.astype(dtype), saved)
+                return Forward(y.astype(dtype), running_mean.astype(state), running_var.astype(state), saved)
             y = (
                 self.function(*wide[:3], eps, np.zeros_like(wide[0]), **axis)[0]
                 if self.step == "training"
                 else right.training_forward(x, gamma, beta, eps, **axis)[0]
             )
             mean, var = self._state(wide, update_rate)
-        return Forward(y.astype(dtype), mean.astype(dtype), var.astype(dtype), saved)
+        return Forward(y.astype(dtype), mean.astype(state), var.astype(state), saved)
 
     def _state(self, wide: list[Any], update_rate: float) -> tuple[Any, Any]:
         x, gamma, beta, mean, var = wide
@@ -71,7 +74,7 @@ class Mutant(Implementation):
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
         """Return dx, dgamma and dbeta."""
-        training, dtype, (x, gamma, beta, mean, var), eps = saved
+        training, (dtype, own), (x, gamma, beta, mean, var), eps = saved
         dy, axis = np.asarray(dy, dtype=np.float64), self._axis
         with np.errstate(all="ignore"):
             if not training:
@@ -85,8 +88,8 @@ class Mutant(Implementation):
             else:
                 _, batch_mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **axis)
                 found = right.training_vjp(dy, x, gamma, batch_mean, inv_std, **axis)
-        dx, dgamma, dbeta = (v.astype(dtype) for v in found)
-        return dx, dgamma, dbeta
+        dx, dgamma, dbeta = found
+        return dx.astype(dtype), dgamma.astype(own), dbeta.astype(own)
 
 
 @lru_cache(maxsize=256)

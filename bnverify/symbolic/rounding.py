@@ -21,7 +21,10 @@ from bnverify.symbolic.normal_form import Coordinates, centred_as_needed
 from bnverify.symbolic.program import NO_INDICES, Indices, Program, Statement, real
 
 UNIT = real("unit")
-"""u, the unit roundoff of the arithmetic: 2^-53 or 2^-24."""
+"""u, the unit roundoff of the elementwise operations."""
+
+SUM_UNIT = real("sum_unit")
+"""The unit roundoff of the accumulation, m of which a sum of m terms may be off by; u itself but in half precision."""
 
 INPUT_ROUNDING = real("input_rounding")
 """The relative perturbation of every input, in multiples of 1 (c(m)·u)."""
@@ -67,7 +70,9 @@ class _Rounding:
     def __init__(self, program: Program, here: Coordinates) -> None:
         self.program, self.here = program, here
         self.values = here.run(program)
-        self.absolute = Coordinates(sizes=dict(program.sizes), axes={UNIT: NO_INDICES, INPUT_ROUNDING: NO_INDICES})
+        self.absolute = Coordinates(
+            sizes=dict(program.sizes), axes={UNIT: NO_INDICES, SUM_UNIT: NO_INDICES, INPUT_ROUNDING: NO_INDICES}
+        )
         self.bounds: dict[sp.Symbol, sp.Expr] = {}
         self.held: dict[sp.Symbol, sp.Expr] = {}
 
@@ -113,11 +118,12 @@ class _Rounding:
                 )
             )
             total = here.reduce(here.value(slope, {**env, **self.held}), statement.over)
-            rounding = self._rounding(statement.expr)
+            rounding = UNIT * self._rounding(statement.expr)
             if statement.over:
                 count = sp.Mul(*(program.sizes[x] for x in statement.over))
-                rounding = self.absolute.reduce(rounding + count * self._abs(statement.expr), statement.over)
-            moved[statement.name] = sp.expand(total + self._error(statement.name, UNIT * rounding))
+                rounding += SUM_UNIT * count * self._abs(statement.expr)
+                rounding = self.absolute.reduce(sp.expand(rounding), statement.over)
+            moved[statement.name] = sp.expand(total + self._error(statement.name, rounding))
         return moved
 
     def _holder(self, symbol: sp.Symbol, moved: dict[sp.Symbol, sp.Expr]) -> sp.Symbol:
@@ -233,9 +239,9 @@ class _Rounding:
         outputs = []
         for output, expr in found.items():
             total = sp.Integer(0)
-            parts = sp.collect(name_atoms(sp.expand(expr)), [UNIT, INPUT_ROUNDING], evaluate=False)
+            parts = sp.collect(name_atoms(sp.expand(expr)), [UNIT, SUM_UNIT, INPUT_ROUNDING], evaluate=False)
             for key, part in sorted(parts.items(), key=lambda item: str(item[0])):
-                label = {UNIT: "_of_statements", INPUT_ROUNDING: "_of_inputs"}.get(key)
+                label = {UNIT: "_of_statements", SUM_UNIT: "_of_sums", INPUT_ROUNDING: "_of_inputs"}.get(key)
                 if label is None:
                     total += sp.factor_terms(key * part)
                     continue
