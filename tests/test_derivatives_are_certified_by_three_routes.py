@@ -34,6 +34,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Program], Deri
             of=right.of,
             derivative=right.derivative,
             upstream=right.upstream,
+            tangents=right.tangents,
         )(lambda *_: wrong)
         return derived(own)
 
@@ -48,7 +49,7 @@ def third_route_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certify, "centred_as_needed", lambda _: sp.Integer(0))
 
 
-ROUTES = {"SymPy's derivative of the loss": second_route_alone, "the explicit Jacobian": third_route_alone}
+ROUTES = {"SymPy's derivative of ": second_route_alone, "the explicit Jacobian": third_route_alone}
 each_route = pytest.mark.parametrize(("message", "alone"), ROUTES.items())
 
 # name, statement, how the right-hand side is made wrong
@@ -63,6 +64,13 @@ WRONG: list[tuple[str, str, Callable[[sp.Expr], sp.Expr]]] = [
     ("training_backward", "dbatch_mean", lambda e: -e),
     ("inference_backward", "dx", lambda e: e * real("gamma")),
     ("linear_backward", "dW", lambda e: e / sp.Symbol("m", integer=True, positive=True)),
+    ("training_tangent", "tbatch_var", lambda e: e.xreplace({real("tx"): real("tx") / 2})),
+    ("output_tangent", "ty", lambda e: e.xreplace({real("centred_tx"): real("tx")})),
+    ("inference_output_tangent", "ty", lambda e: e.xreplace({real("tbeta"): -real("tbeta")})),
+    ("second_gradient", "second_x_per_x_hat", lambda e: e.xreplace({sp.Integer(3): sp.Integer(2)})),
+    ("second_gradient", "second_dy", lambda e: e - real("ddbeta")),
+    ("training_double_backward", "second_dbatch_mean", lambda e: 0 * e + real("ddx")),
+    ("inference_second_gradient", "second_gamma", lambda e: e.xreplace({real("dy"): real("dy") * real("gamma")})),
 ]
 
 
@@ -74,8 +82,8 @@ def test_every_derivation_has_a_certificate(name: str) -> None:
     assert name in DERIVATIVES or found.routes == ("a definition: nothing to differentiate",)
 
 
-@pytest.mark.parametrize("name", [n for n in DERIVATIONS if n.endswith(("backward", "gradient"))])
-def test_every_backward_pass_says_what_it_is_a_derivative_of(name: str) -> None:
+@pytest.mark.parametrize("name", [n for n in DERIVATIONS if n.endswith(("backward", "gradient", "tangent"))])
+def test_every_backward_pass_and_tangent_says_what_it_is_a_derivative_of(name: str) -> None:
     assert name in DERIVATIVES
 
 
@@ -99,7 +107,9 @@ def test_each_route_alone_refuses_a_wrong_derivative(
 
 
 @each_route
-@pytest.mark.parametrize("name", ["input_gradient", "inference_backward"])
+@pytest.mark.parametrize(
+    "name", ["input_gradient", "inference_backward", "output_tangent", "inference_second_gradient"]
+)
 def test_each_route_alone_accepts_the_right_derivative(
     name: str, message: str, alone: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

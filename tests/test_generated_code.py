@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -212,21 +213,51 @@ def test_the_stored_statistics_agree_with_torch(library: str, correction: int, d
         assert (one.double() - other).abs().max() <= 8 * (count + 8) * UNIT[dtype] * 8
 
 
+def as_numpy(tensor: Any) -> Any:
+    """Return a NumPy array of the same bits; NumPy has no bfloat16 of its own."""
+    if tensor.dtype == torch.bfloat16:
+        return tensor.float().numpy().astype(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def as_torch(array: Any) -> Any:
+    half = isinstance(array, np.ndarray) and array.dtype == ml_dtypes.bfloat16
+    return torch.as_tensor(array.astype(np.float32)).bfloat16() if half else torch.as_tensor(array)
+
+
 @pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("parameters", ["half", "float32"])
-def test_half_types_are_computed_in_float32_and_returned_in_half(half: Any, parameters: str, training: bool) -> None:
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_half_types_are_computed_in_float32_and_returned_in_the_types_of_x_and_gamma(
+    library: str, half: Any, parameters: str, training: bool
+) -> None:
     d = data(4, half)
     if parameters == "float32":
         d = {n: v if v.ndim > 1 else v.float() for n, v in d.items()}
-    found = generated(torch_functions, d, training, 1)
-    wide = generated(torch_functions, {n: v.float() for n, v in d.items()}, training, 1)
-    assert [v.dtype for v in found] == [half, half, torch.float32, torch.float32]
-    for one, other in zip(found, wide, strict=True):
+    functions, read = (torch_functions, lambda v: v) if library == "torch" else (numpy_functions, as_numpy)
+    found = [as_torch(v) for v in generated(functions, {n: read(v) for n, v in d.items()}, training, 1)]
+    wide = generated(functions, {n: read(v.float()) for n, v in d.items()}, training, 1)
+    assert [v.dtype for v in found] == [half, half, d["gamma"].dtype, d["gamma"].dtype]
+    for one, other in zip(found, map(as_torch, wide), strict=True):
         assert torch.equal(one, other.to(one.dtype)), "bits of the float32 computation, rounded once"
     rounding = 2.0**-8 if half == torch.bfloat16 else 2.0**-11  # of the output, beside which float32 does not count
     for one, other in zip(found, reference(d, training), strict=True):
         assert (one.double() - other).abs().max() <= 1.01 * rounding * other.abs().max()
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16], ids=str)
+def test_the_stored_statistics_keep_their_type_and_are_averaged_in_float32(half: Any, library: str) -> None:
+    functions, read = (torch_functions, lambda v: v) if library == "torch" else (numpy_functions, as_numpy)
+    d = data(4, half)
+    stored = [d[n] for n in ("running_mean", "running_var")]
+    batch = [torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.1, 1.2, 1.3])]
+    found = functions.running_update(*map(read, [*stored, *batch]), 4, RATE, 1)
+    wide = functions.running_update(*map(read, [*(v.float() for v in stored), *batch]), 4, RATE, 1)
+    for one, other in zip(map(as_torch, found), map(as_torch, wide), strict=True):
+        assert one.dtype == half
+        assert torch.equal(one, other.to(half))
 
 
 def channels_last(x: Any) -> Any:

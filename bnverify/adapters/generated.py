@@ -13,6 +13,11 @@ from bnverify.layout import channel_layout
 from bnverify.subject import Subject
 
 
+Statistics = tuple[int, Any, Any]
+"""The count, and for each channel the mean and the sum of squared differences from it."""
+_AXES = {"numpy": "axis", "torch": "dim"}
+
+
 class _Generated(Implementation):
     """Training, inference, gradients and the running update, all from one generated module."""
 
@@ -54,6 +59,40 @@ class _Generated(Implementation):
         function = self.code.training_vjp if training else self.code.inference_vjp
         dx, dgamma, dbeta = function(dy, *rest, channel_axis=self.convention.channel_axis)
         return dx, dgamma, dbeta
+
+    def jvp(self, saved: Any, dx: Any, dgamma: Any, dbeta: Any) -> Any:
+        """Return the tangent of y along the tangents of x, gamma and beta."""
+        training, *rest = saved
+        function = self.code.training_jvp if training else self.code.inference_jvp
+        return function(dx, dgamma, dbeta, *rest, channel_axis=self.convention.channel_axis)
+
+    def double_backward(self, saved: Any, dy: Any, ddx: Any, ddgamma: Any, ddbeta: Any) -> tuple[Any, Any, Any]:
+        """Return the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy."""
+        training, *rest = saved
+        function = self.code.training_double_backward if training else self.code.inference_double_backward
+        axis = self.convention.channel_axis
+        second_x, second_gamma, second_dy = function(ddx, ddgamma, ddbeta, dy, *rest, channel_axis=axis)
+        return second_x, second_gamma, second_dy
+
+    def statistics(self, x: Any) -> Statistics:
+        """Return the count, the mean and the sum of squared differences from the mean of every channel."""
+        axis = self.convention.channel_axis
+        count = channel_layout(x.shape, axis)[2]
+        if count == 0:  # no mean: zeros, which merge() does not look at
+            zeros = x.sum(**{_AXES[self.arrays]: channel_layout(x.shape, axis)[0]})
+            return 0, zeros, zeros
+        mean, var = self.code.batch_statistics(x, channel_axis=axis)
+        return count, mean, var * count
+
+    def merge(self, a: Statistics, b: Statistics) -> Statistics:
+        """Return the statistics of two batches together.
+
+        Source: Chan, Golub and LeVeque 1983, equation 2.1.
+        """
+        if a[0] == 0 or b[0] == 0:
+            return b if a[0] == 0 else a
+        count, apart = a[0] + b[0], b[1] - a[1]
+        return count, a[1] + apart * (b[0] / count), a[2] + b[2] + apart**2 * (a[0] * b[0] / count)
 
 
 class GeneratedNumpy(_Generated):

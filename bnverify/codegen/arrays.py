@@ -15,6 +15,15 @@ from bnverify.symbolic.program import Program, Statement
 INDENT = "    "
 WIDTH = 116
 SCALARS = {"eps": "float", "update_rate": "float", "correction": "int", "m": "int"}
+LIKE = {
+    "dgamma": "gamma",
+    "dbeta": "gamma",
+    "second_gamma": "gamma",
+    "second_dy": "dy",
+    "new_running_mean": "running_mean",
+    "new_running_var": "running_var",
+}
+"""Whose type an output has; every other of the data's shape has that of x, and what is left that of the computation."""
 
 
 def print_function(function: Function, dialect: Dialect) -> list[str]:
@@ -23,8 +32,7 @@ def print_function(function: Function, dialect: Dialect) -> list[str]:
     data = [p for p in function.parameters if _rank(program, p) == 2]
     channel = [p for p in function.parameters if _rank(program, p) == 1]
     lines = [*_signature(function, dialect, bool(data)), *_docstring(function, data, channel)]
-    if data:
-        lines += _prologue(function, dialect, data, channel)
+    lines += _prologue(function, dialect, data, channel)
     printer = ExpressionPrinter(program.axes, dialect.root)
     for number, group in enumerate(passes(program), start=1):
         lines += _pass_comment(program, group, number)
@@ -57,12 +65,10 @@ def signature(name: str, parameters: list[str], result: str) -> list[str]:
 
 def _docstring(function: Function, data: list[str], channel: list[str]) -> list[str]:
     lines = [f'{INDENT}"""{function.summary}', ""]
-    if data:
-        lines.append(
-            f"{INDENT}{', '.join(data)}: (N, C, *S), with the channels at channel_axis. {', '.join(channel)}: (C,)."
-        )
-    else:
-        lines.append(f"{INDENT}{', '.join(channel)}: (C,).")
+    sentences = [f"{', '.join(data)}: (N, C, *S), with the channels at channel_axis."] if data else []
+    sentences += [f"{', '.join(channel)}: (C,)."] if channel else []
+    short = len(INDENT + " ".join(sentences)) <= WIDTH + 4
+    lines += [INDENT + s for s in ([" ".join(sentences)] if short else sentences)]
     wide = [r for r in function.returns if _rank(function.program, r) == 2]
     narrow = [r for r in function.returns if _rank(function.program, r) == 1]
     shapes = [f"{', '.join(names)}: {shape}" for names, shape in ((wide, "as x"), (narrow, "(C,)")) if names]
@@ -70,35 +76,38 @@ def _docstring(function: Function, data: list[str], channel: list[str]) -> list[
 
 
 def _prologue(function: Function, dialect: Dialect, data: list[str], channel: list[str]) -> list[str]:
-    uses_count = any(s in function.program.sizes.values() for st in function.program.body for s in st.expr.free_symbols)
-    sums = any(st.over for st in function.program.body)
-    wanted = ("axes" if sums else "_") + ", shape, " + ("m" if uses_count else "_")
-    lines = ["# inputs", f"{wanted} = channel_layout({data[0]}.shape, channel_axis)"]
     arrays = [*data, *channel]
-    for line in dialect.widen:
-        lines += _each(line, data[0], arrays)
-    lines += [f"{name} = {name}.reshape(shape)" for name in channel]
-    return [f"{INDENT}{line}" for line in lines]
+    first = "x" if "x" in data else arrays[0]
+    likes = sorted({like for name in function.returns if (like := _like(function, name))}, key=arrays.index)
+    lines = ["# inputs; half types are computed in float32", *(_layout(function, first) if data else [])]
+    lines.append(
+        f"{', '.join(f'{n}_dtype' for n in likes)} = {', '.join(f'{n}.dtype' for n in likes)}" if likes else ""
+    )
+    lines.append(f"wide = {dialect.wide.format(first=first)}")
+    lines += [dialect.widen.format(array=name) for name in arrays]
+    lines += [f"{name} = {name}.reshape(shape)" for name in channel if data]
+    return [f"{INDENT}{line}" for line in lines if line]
 
 
-def _each(line: str, first: str, arrays: list[str]) -> list[str]:
-    """Return a dialect's line filled in, once for each array where it names one."""
-    if "{array}" in line:
-        return [line.format(array=name) for name in arrays]
-    return [line.format(first=first)]
+def _layout(function: Function, first: str) -> list[str]:
+    program = function.program
+    uses_count = any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols)
+    sums = any(st.over for st in program.body)
+    wanted = ("axes" if sums else "_") + ", shape, " + ("m" if uses_count else "_")
+    return [f"{wanted} = channel_layout({first}.shape, channel_axis)"]
+
+
+def _like(function: Function, name: str) -> str | None:
+    """Return the parameter whose type an output has, or None where it keeps the type of the computation."""
+    like = LIKE.get(name, "x" if _rank(function.program, name) == 2 else None)
+    return like if like in function.parameters else None
 
 
 def _pass_comment(program: Program, group: list[Statement], number: int) -> list[str]:
-    reads = sorted(
-        {
-            s.name
-            for st in group
-            for s in st.expr.free_symbols
-            if len(program.axes.get(s, ())) == 2 and s in program.inputs
-        }
-    )
-    if not reads:
+    data = {s for st in group for s in st.expr.free_symbols if len(program.axes.get(s, ())) == 2}
+    if not data:
         return [f"{INDENT}# a channel at a time"]
+    reads = sorted(s.name for s in data & set(program.inputs) or data)
     sums = [st.name.name for st in group if st.over]
     return [f"{INDENT}# pass {number} over {', '.join(reads)}" + (f": sums {', '.join(sums)}" if sums else ": writes")]
 
@@ -131,11 +140,14 @@ def split_sum(statement: Statement, program: Program) -> tuple[sp.Expr, sp.Expr]
 def _returns(function: Function, dialect: Dialect, has_data: bool) -> list[str]:
     shown = []
     for name in function.returns:
-        if _rank(function.program, name) == 2:
-            shown.append(dialect.narrow.format(name))
-        else:
-            shown.append(f"{name}.reshape(-1)" if has_data else name)
-    return [f"{INDENT}# outputs", f"{INDENT}return {', '.join(shown)}"]
+        like = _like(function, name)
+        flat = f"{name}.reshape(-1)" if has_data and _rank(function.program, name) == 1 else name
+        shown.append(dialect.narrow.format(value=flat, like=like) if like else flat)
+    line = f"{INDENT}return {', '.join(shown)}"
+    rows = (
+        [line] if len(line) <= WIDTH else [f"{INDENT}return (", *(f"{INDENT}{INDENT}{v}," for v in shown), f"{INDENT})"]
+    )
+    return [f"{INDENT}# outputs", *rows]
 
 
 def _rank(program: Program, name: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from bnverify.codegen.arrays import INDENT, signature, split_sum
-from bnverify.codegen.expressions import ExpressionPrinter
+from bnverify.codegen.arrays import INDENT, WIDTH, signature, split_sum
+from bnverify.codegen.expressions import ExpressionPrinter, broken
 from bnverify.codegen.functions import Function
 from bnverify.symbolic.program import Program, Statement
 
@@ -30,26 +30,37 @@ def print_function(function: Function) -> list[str]:
     if any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols):
         lines.append(f"{INDENT}m = len({lists[0]})")
     for statement in program.body:
-        lines.append(f"{INDENT}{statement.name} = {_right_side(statement, program, data)}")
+        lines += _statement(statement, program, data)
     return [*lines, f"{INDENT}return {', '.join(function.returns)}"]
 
 
-def _right_side(statement: Statement, program: Program, data: set[sp.Symbol]) -> str:
+def _statement(statement: Statement, program: Program, data: set[sp.Symbol]) -> list[str]:
     inside, outside = split_sum(statement, program) if statement.over else (statement.expr, sp.Integer(1))
     used = sorted(inside.free_symbols & data, key=str)
     entry = {s: f"{s.name}_i" for s in used}
-    body = ExpressionPrinter(program.axes, "sqrt", entry).doprint(_squares_as_products(inside))
-    if used:
-        names = ", ".join(entry.values())
-        source = used[0].name if len(used) == 1 else f"zip({', '.join(s.name for s in used)}, strict=True)"
-        values = used[0].name if body == names else f"[{body} for {names} in {source}]"
-        if not statement.over:
-            return values
-        body = f"sum({values}, ZERO)"
-    if outside == 1:
-        return body
+    printer = ExpressionPrinter(program.axes, "sqrt", entry)
+    expr = _squares_as_products(inside)
+    body = printer.doprint(expr)
+    if not used:
+        return broken(f"{statement.name} = ", body, expr, printer, INDENT)
+    names = ", ".join(entry.values())
+    source = used[0].name if len(used) == 1 else f"zip({', '.join(s.name for s in used)}, strict=True)"
+    opening, closing = ("sum([", "], ZERO)") if statement.over else ("[", "]")
     hole = sp.Symbol("the sum")
-    return ExpressionPrinter(program.axes, "sqrt", {hole: body}).doprint(outside * hole)
+    around = ExpressionPrinter(program.axes, "sqrt", {hole: "{}"}).doprint(outside * hole) if outside != 1 else "{}"
+    before, after = around.split("{}")
+    if statement.over and body == names:
+        return [f"{INDENT}{statement.name} = {before}sum({source}, ZERO){after}"]
+    line = f"{INDENT}{statement.name} = {before}{opening}{body} for {names} in {source}{closing}{after}"
+    if len(line) <= WIDTH + 4:
+        return [line]
+    deeper = INDENT + INDENT
+    return [
+        f"{INDENT}{statement.name} = {before}{opening}",
+        *broken("", body, expr, printer, deeper),
+        f"{deeper}for {names} in {source}",
+        f"{INDENT}{closing}{after}",
+    ]
 
 
 def _squares_as_products(expr: sp.Expr) -> sp.Expr:

@@ -17,10 +17,12 @@ class Dialect:
     """A sum over the reduced axes that keeps them, with ``{}`` for what is summed."""
     zeros: str
     """An array of zeros, with ``{}`` for its shape."""
-    widen: tuple[str, ...] = ()
-    """Lines that bring the inputs to the computing type; ``{first}`` is the first, and a line with ``{array}`` is repeated."""
-    narrow: str = "{}"
-    """How an output of the data's shape is brought back to the type of the data."""
+    wide: str
+    """The type that is computed in, with ``{first}`` for the array that decides it; half types are too narrow."""
+    widen: str
+    """A line that brings an array to the type ``wide``."""
+    narrow: str
+    """How an output is brought back to the type of one of the inputs."""
 
 
 NUMPY = Dialect(
@@ -28,16 +30,21 @@ NUMPY = Dialect(
     imports=(
         "from typing import Any",
         "",
+        "import ml_dtypes",
         "import numpy as np",
         "",
         "from bnverify.layout import channel_layout",
         "",
         "Array = np.ndarray[Any, np.dtype[Any]]",
+        "HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))",
     ),
     array="Array",
     root="np.sqrt",
     total="np.sum({}, axis=axes, keepdims=True)",
-    zeros="np.zeros({})",
+    zeros="np.zeros({}, dtype=wide)",
+    wide="np.dtype(np.float32) if {first}.dtype in HALF else {first}.dtype",
+    widen="{array} = {array}.astype(wide, copy=False)",
+    narrow="{value}.astype({like}_dtype, copy=False)",
 )
 
 TORCH = Dialect(
@@ -53,12 +60,9 @@ TORCH = Dialect(
     root="torch.sqrt",
     total="torch.sum({}, dim=axes, keepdim=True)",
     zeros="torch.zeros({}, dtype=wide, device=x.device)",
-    widen=(
-        "dtype = {first}.dtype",
-        "wide = torch.float32 if dtype in HALF else dtype  # half types are computed in float32",
-        "{array} = {array}.to(wide)",
-    ),
-    narrow="{}.to(dtype)",
+    wide="torch.float32 if {first}.dtype in HALF else {first}.dtype",
+    widen="{array} = {array}.to(wide)",
+    narrow="{value}.to({like}_dtype)",
 )
 
 DIALECTS = (NUMPY, TORCH)

@@ -96,26 +96,33 @@ def assignment(
     name: str, text: str, expr: sp.Expr, printer: ExpressionPrinter, indent: str, width: int = 116
 ) -> list[str]:
     """Return the lines of ``name = text``, broken at the terms of a sum where one line would be too long."""
-    line = f"{indent}{name} = {text}"
-    if len(line) <= width:
-        return [line]
+    return broken(f"{name} = ", text, expr, printer, indent, width)
+
+
+def broken(head: str, text: str, expr: sp.Expr, printer: ExpressionPrinter, indent: str, width: int = 116) -> list[str]:
+    """Return the lines of ``head`` followed by ``text``, which is ``expr`` printed."""
+    line = f"{indent}{head}{text}"
     sums = [f for f in sp.Mul.make_args(expr) if f.is_Add]
-    if not sums:
+    if len(line) <= width or not sums:
         return [line]
     longest = max(sums, key=lambda f: len(f.args))
-    before, after = "", ""
-    if longest is not expr:
-        before = printer.doprint(expr / longest) + " * "
-    terms = printer.doprint(longest).split(" + ")
-    while any(t.count("(") != t.count(")") for t in terms):
-        k = next(k for k, t in enumerate(terms) if t.count("(") != t.count(")"))
-        terms[k : k + 2] = [" + ".join(terms[k : k + 2])]
-    lines = [f"{indent}{name} = {before}("]
-    row = indent + "    " + terms[0]
-    for term in terms[1:]:
-        if len(row) + len(term) + 3 > width:
-            lines.append(row)
-            row = f"{indent}    + {term}"
+    before = "" if longest is expr else printer.doprint(expr / longest) + " * "
+    rows, row = [f"{indent}{head}{before}("], indent + "   "
+    for term in _terms(printer.doprint(longest)):
+        if len(row) + len(term) + 1 > width and row.strip():
+            rows.append(row)
+            row = indent + "   "
+        row += f" {term}"
+    return [*rows, row, f"{indent})"]
+
+
+def _terms(text: str) -> list[str]:
+    """Return the terms of a printed sum, each with its sign, cut outside of parentheses only."""
+    terms, depth = [""], 0
+    for word in text.split(" "):
+        if depth == 0 and word in ("+", "-"):
+            terms.append(word)
         else:
-            row += f" + {term}"
-    return [*lines, row, f"{indent}){after}"]
+            terms[-1] = f"{terms[-1]} {word}".lstrip()
+        depth += word.count("(") - word.count(")")
+    return terms

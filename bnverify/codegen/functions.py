@@ -8,6 +8,13 @@ from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 
 GRADIENTS = ("dx", "dgamma", "dbeta")
+SECONDS = ("second_x", "second_gamma", "second_dy")
+TANGENTS = ("tx", "tgamma", "tbeta")
+UPSTREAM = ("ddx", "ddgamma", "ddbeta")
+SAVED = ("batch_mean", "inv_std")
+STORED = ("running_mean", "running_var", "eps")
+TANGENT_SUMMARY = "the tangent of y along tangents of x, gamma and beta"
+SECOND_SUMMARY = "the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta>"
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,14 @@ def array_functions() -> tuple[Function, ...]:
             derived("training_forward").source,
         ),
         Function(
+            "batch_statistics",
+            training.needed_for([training.symbol(n) for n in ("batch_mean", "batch_var")], "batch_statistics"),
+            ("x",),
+            ("batch_mean", "batch_var"),
+            "Return the mean and the biased variance of every channel of x, the variance in two passes.",
+            derived("training_forward").source,
+        ),
+        Function(
             "training_vjp",
             gradient,
             ("dy", "x", "gamma", "batch_mean", "inv_std"),
@@ -75,6 +90,49 @@ def array_functions() -> tuple[Function, ...]:
             ("new_running_mean", "new_running_var"),
             "Return the stored statistics after one batch of m values a channel.",
             derived("running_update").source,
+        ),
+        *_array_derivatives(),
+    )
+
+
+def _array_derivatives() -> tuple[Function, ...]:
+    """Return the tangents and the double backward passes for whole arrays."""
+    tangent, second = derived("output_tangent"), derived("second_gradient")
+    still, still_second = derived("inference_output_tangent"), derived("inference_second_gradient")
+    return (
+        Function(
+            "training_jvp",
+            tangent.program.cut(SAVED, ["ty"], "training_jvp"),
+            (*TANGENTS, "x", "gamma", *SAVED),
+            ("ty",),
+            f"Return {TANGENT_SUMMARY} in training.",
+            tangent.source,
+        ),
+        Function(
+            "training_double_backward",
+            second.program.cut(SAVED, SECONDS, "training_double_backward"),
+            (*UPSTREAM, "dy", "x", "gamma", *SAVED),
+            SECONDS,
+            f"Return {SECOND_SUMMARY} by x, gamma and dy, in training.",
+            second.source,
+        ),
+        Function(
+            "inference_jvp",
+            still.program.needed_for(still.program.outputs, "inference_jvp"),
+            (*TANGENTS, "x", "gamma", *STORED),
+            ("ty",),
+            f"Return {TANGENT_SUMMARY} in inference.",
+            still.source,
+        ),
+        Function(
+            "inference_double_backward",
+            still_second.program.needed_for(
+                [still_second.program.symbol(n) for n in SECONDS], "inference_double_backward"
+            ),
+            (*UPSTREAM, "dy", "x", "gamma", *STORED),
+            SECONDS,
+            f"Return {SECOND_SUMMARY} by x, gamma and dy, in inference.",
+            still_second.source,
         ),
     )
 
@@ -124,4 +182,27 @@ def oracle_functions() -> tuple[Function, ...]:
             "Return the stored statistics of one channel after one batch.",
             derived("running_update").source,
         ),
+        *_oracle_derivatives(),
+    )
+
+
+def _oracle_derivatives() -> tuple[Function, ...]:
+    """Return the tangents and the double backward passes of one channel in ball arithmetic."""
+    training, inference = ("x", "gamma", "beta", "eps"), ("x", "gamma", "beta", *STORED)
+    rows = (
+        ("training_tangents", "output_tangent", (*training, *TANGENTS), ("ty",)),
+        ("training_seconds", "second_gradient", (*training, "dy", *UPSTREAM), SECONDS),
+        ("inference_tangents", "inference_output_tangent", (*inference, *TANGENTS), ("ty",)),
+        ("inference_seconds", "inference_second_gradient", (*inference, "dy", *UPSTREAM), SECONDS),
+    )
+    return tuple(
+        Function(
+            name,
+            derived(of).program,
+            parameters,
+            returns,
+            f"Return {TANGENT_SUMMARY if returns == ('ty',) else SECOND_SUMMARY} for one channel.",
+            derived(of).source,
+        )
+        for name, of, parameters, returns in rows
     )

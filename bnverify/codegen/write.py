@@ -33,7 +33,7 @@ ARB_IMPORTS = (
 def _header(summary: str, programs: Iterable[Program], imports: Iterable[str]) -> list[str]:
     rows = sorted({f"    {p.name} {p.digest()}" for p in programs})
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
-    shown = rows if len(rows) <= 8 else [f"    {len(rows)} programs"]
+    shown = rows if len(rows) <= 12 else [f"    {len(rows)} programs"]
     return [
         f'"""{summary}',
         "",

@@ -71,19 +71,19 @@ class Identity(_WithY):
 
 @fault("one-pass-variance", "the variance is mean(x²) - mean(x)², in the precision of x, in y and in the gradients")
 class OnePassVariance(_WithY):
-    def statistics(self, x: Any) -> tuple[Any, Any]:
+    def mean_and_variance(self, x: Any) -> tuple[Any, Any]:
         axes, _, m = channel_layout(x.shape, self.convention.channel_axis)
         mean = np.sum(x, axis=axes, keepdims=True) / x.dtype.type(m)
         return mean, np.sum(x * x, axis=axes, keepdims=True) / x.dtype.type(m) - mean * mean
 
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
-        return self.normalized(x, gamma, beta, *self.statistics(x), eps)
+        return self.normalized(x, gamma, beta, *self.mean_and_variance(x), eps)
 
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:
             return out
-        mean, var = self.statistics(arguments[0])
+        mean, var = self.mean_and_variance(arguments[0])
         with np.errstate(all="ignore"):
             inv_std = 1 / np.sqrt(var + arguments[0].dtype.type(eps))
         return out._replace(saved=(True, arguments[0], arguments[1], mean.reshape(-1), inv_std.reshape(-1)))

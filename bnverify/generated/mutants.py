@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from bnverify.layout import channel_layout
 
 Array = np.ndarray[Any, np.dtype[Any]]
+HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
 def variance_over_m_minus_one(
@@ -25,8 +27,14 @@ def variance_over_m_minus_one(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -46,7 +54,14 @@ def variance_over_m_minus_one(
     # pass 4 over x: writes
     dx = dbatch_var / (m - 1) * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def variance_about_zero(
@@ -58,8 +73,14 @@ def variance_about_zero(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, batch_var, dbeta
@@ -78,7 +99,14 @@ def variance_about_zero(
     dbatch_var = -(0.5 * dinv_std / ((batch_var + eps) * np.sqrt(batch_var + eps)))
     dx = 2 * dbatch_var / m * x + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def eps_missing(
@@ -90,8 +118,14 @@ def eps_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -111,7 +145,14 @@ def eps_missing(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def eps_outside_root(
@@ -123,8 +164,14 @@ def eps_outside_root(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -144,7 +191,14 @@ def eps_outside_root(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def root_missing(
@@ -156,8 +210,14 @@ def root_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -177,7 +237,14 @@ def root_missing(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def mean_dropped(
@@ -189,8 +256,14 @@ def mean_dropped(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dinv_std, dbeta
@@ -210,7 +283,14 @@ def mean_dropped(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def gamma_missing(
@@ -222,14 +302,20 @@ def gamma_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = dy
-    dgamma = np.zeros(shape)
+    dgamma = np.zeros(shape, dtype=wide)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # pass 2 over x: sums batch_var, dinv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
@@ -243,7 +329,14 @@ def gamma_missing(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def gamma_absolute(
@@ -255,8 +348,14 @@ def gamma_absolute(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of output.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -272,7 +371,14 @@ def gamma_absolute(
     # pass 4 over dy: writes
     dx = gamma * inv_std * (dy - dgamma / m * x_hat - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def beta_missing(
@@ -284,14 +390,20 @@ def beta_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean
     batch_mean = np.sum(x, axis=axes, keepdims=True) / m
     dx_hat = gamma * dy
-    dbeta = np.zeros(shape)
+    dbeta = np.zeros(shape, dtype=wide)
     # pass 2 over x: sums batch_var, dinv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
@@ -305,7 +417,14 @@ def beta_missing(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def beta_scaled(
@@ -317,8 +436,14 @@ def beta_scaled(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of forward.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -338,7 +463,14 @@ def beta_scaled(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_mean_path_dropped(
@@ -350,8 +482,14 @@ def dx_mean_path_dropped(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -367,7 +505,14 @@ def dx_mean_path_dropped(
     # pass 4 over dy: writes
     dx = gamma * inv_std * (dy - dgamma / m * x_hat)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_variance_path_dropped(
@@ -379,8 +524,14 @@ def dx_variance_path_dropped(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -395,7 +546,14 @@ def dx_variance_path_dropped(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dx = gamma * inv_std * (dy - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_variance_path_flipped(
@@ -407,8 +565,14 @@ def dx_variance_path_flipped(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -424,7 +588,14 @@ def dx_variance_path_flipped(
     # pass 4 over dy: writes
     dx = gamma * inv_std * (dgamma / m * x_hat + dy - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_statistics_constant(
@@ -436,8 +607,14 @@ def dx_statistics_constant(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -452,7 +629,14 @@ def dx_statistics_constant(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dx = gamma * inv_std * dy
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_gamma_missing(
@@ -464,8 +648,14 @@ def dx_gamma_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -481,7 +671,14 @@ def dx_gamma_missing(
     # pass 4 over dy: writes
     dx = inv_std * (dy - dgamma / m * x_hat - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_gamma_absolute(
@@ -493,8 +690,14 @@ def dx_gamma_absolute(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -510,7 +713,14 @@ def dx_gamma_absolute(
     # pass 4 over dy: writes
     dx = abs(gamma) * inv_std * (dy - dgamma / m * x_hat - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_over_m_minus_one(
@@ -522,8 +732,14 @@ def dx_over_m_minus_one(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -539,7 +755,14 @@ def dx_over_m_minus_one(
     # pass 4 over dy: writes
     dx = gamma * inv_std * (dy - dgamma / (m - 1) * x_hat - dbeta / (m - 1))
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dx_eps_missing(
@@ -551,8 +774,14 @@ def dx_eps_missing(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of closed.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -568,7 +797,14 @@ def dx_eps_missing(
     # pass 4 over dy: writes
     dx = gamma / np.sqrt(batch_var) * (dy - dgamma / m / inv_std / np.sqrt(batch_var) * x_hat - dbeta / m)
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dgamma_from_x(
@@ -580,8 +816,14 @@ def dgamma_from_x(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of staged.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dgamma, dbeta
@@ -601,7 +843,14 @@ def dgamma_from_x(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dgamma_averaged(
@@ -613,8 +862,14 @@ def dgamma_averaged(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of staged.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -634,7 +889,14 @@ def dgamma_averaged(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dbeta_averaged(
@@ -646,8 +908,14 @@ def dbeta_averaged(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of staged.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -667,7 +935,14 @@ def dbeta_averaged(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def dbeta_scaled(
@@ -679,8 +954,14 @@ def dbeta_scaled(
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
     Source: mutation of staged.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     # pass 1 over dy, x: sums batch_mean, dbeta
@@ -700,7 +981,14 @@ def dbeta_scaled(
     # pass 4 over x: writes
     dx = dbatch_var / m * (2 * x - 2 * batch_mean) + inv_std * dx_hat + dbatch_mean / m
     # outputs
-    return y, batch_mean.reshape(-1), batch_var.reshape(-1), dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        batch_mean.reshape(-1),
+        batch_var.reshape(-1),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_batch_statistics(
@@ -713,8 +1001,16 @@ def inference_batch_statistics(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -736,7 +1032,12 @@ def inference_batch_statistics(
     # pass 4 over x: writes
     dx = down_var / m * (2 * x - 2 * own_mean) + inv_std * dx_hat + down_mean / m
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_eps_missing(
@@ -749,8 +1050,16 @@ def inference_eps_missing(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -764,7 +1073,12 @@ def inference_eps_missing(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_eps_outside_root(
@@ -777,8 +1091,16 @@ def inference_eps_outside_root(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -792,7 +1114,12 @@ def inference_eps_outside_root(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_root_missing(
@@ -805,8 +1132,16 @@ def inference_root_missing(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -820,7 +1155,12 @@ def inference_root_missing(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_mean_ignored(
@@ -833,8 +1173,16 @@ def inference_mean_ignored(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -848,7 +1196,12 @@ def inference_mean_ignored(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_gamma_missing(
@@ -861,8 +1214,16 @@ def inference_gamma_missing(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -873,10 +1234,15 @@ def inference_gamma_missing(
     y = x_hat + beta
     dx_hat = dy
     dx = inv_std * dx_hat
-    dgamma = np.zeros(shape)
+    dgamma = np.zeros(shape, dtype=wide)
     dbeta = np.sum(dy, axis=axes, keepdims=True)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_beta_missing(
@@ -889,8 +1255,16 @@ def inference_beta_missing(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -902,9 +1276,14 @@ def inference_beta_missing(
     dx_hat = gamma * dy
     dx = inv_std * dx_hat
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
-    dbeta = np.zeros(shape)
+    dbeta = np.zeros(shape, dtype=wide)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_dx_training_formula(
@@ -917,8 +1296,16 @@ def inference_dx_training_formula(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference_gradient.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -932,7 +1319,12 @@ def inference_dx_training_formula(
     # pass 2 over dy: writes
     dx = gamma * inv_std * (dy - dgamma / m * x_hat - dbeta / m)
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_dx_gamma_missing(
@@ -945,8 +1337,16 @@ def inference_dx_gamma_missing(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference_gradient.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -959,7 +1359,12 @@ def inference_dx_gamma_missing(
     dgamma = np.sum(dy * x_hat, axis=axes, keepdims=True)
     dx = inv_std * dy
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def inference_dgamma_from_x(
@@ -972,8 +1377,16 @@ def inference_dgamma_from_x(
     Returns y, dx: as x; dgamma, dbeta: (C,).
     Source: mutation of inference_gradient.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, _ = channel_layout(x.shape, channel_axis)
+    x_dtype, gamma_dtype = x.dtype, gamma.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    dy = dy.astype(wide, copy=False)
+    gamma = gamma.astype(wide, copy=False)
+    beta = beta.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     gamma = gamma.reshape(shape)
     beta = beta.reshape(shape)
     running_mean = running_mean.reshape(shape)
@@ -986,7 +1399,12 @@ def inference_dgamma_from_x(
     dgamma = np.sum(dy * x, axis=axes, keepdims=True)
     dx = gamma * inv_std * dy
     # outputs
-    return y, dx, dgamma.reshape(-1), dbeta.reshape(-1)
+    return (
+        y.astype(x_dtype, copy=False),
+        dx.astype(x_dtype, copy=False),
+        dgamma.reshape(-1).astype(gamma_dtype, copy=False),
+        dbeta.reshape(-1).astype(gamma_dtype, copy=False),
+    )
 
 
 def running_correction_flipped(
@@ -999,8 +1417,13 @@ def running_correction_flipped(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1011,7 +1434,10 @@ def running_correction_flipped(
     # a channel at a time
     new_running_var = m * update_rate / (correction + m - 1) * batch_var + (1 - update_rate) * running_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_rate_swapped(
@@ -1024,8 +1450,13 @@ def running_rate_swapped(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1036,7 +1467,10 @@ def running_rate_swapped(
     # a channel at a time
     new_running_var = m * (1 - update_rate) / (m - correction) * batch_var + update_rate * running_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_not_updated(
@@ -1049,15 +1483,23 @@ def running_not_updated(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     _, shape, _ = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # a channel at a time
     new_running_mean = running_mean
     new_running_var = running_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_replaced(
@@ -1070,8 +1512,13 @@ def running_replaced(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1082,7 +1529,10 @@ def running_replaced(
     # a channel at a time
     new_running_var = m / (m - correction) * batch_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_not_decayed(
@@ -1095,8 +1545,13 @@ def running_not_decayed(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1107,7 +1562,10 @@ def running_not_decayed(
     # a channel at a time
     new_running_var = m * update_rate / (m - correction) * batch_var + running_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_deviation_stored(
@@ -1120,8 +1578,13 @@ def running_deviation_stored(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1134,7 +1597,10 @@ def running_deviation_stored(
         (1 - update_rate) * running_var + np.sqrt(m) * update_rate * np.sqrt(batch_var / (m - correction))
     )
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 def running_mean_not_updated(
@@ -1147,8 +1613,13 @@ def running_mean_not_updated(
     Returns new_running_mean, new_running_var: (C,).
     Source: mutation of running.
     """
-    # inputs
+    # inputs; half types are computed in float32
     axes, shape, m = channel_layout(x.shape, channel_axis)
+    running_mean_dtype, running_var_dtype = running_mean.dtype, running_var.dtype
+    wide = np.dtype(np.float32) if x.dtype in HALF else x.dtype
+    x = x.astype(wide, copy=False)
+    running_mean = running_mean.astype(wide, copy=False)
+    running_var = running_var.astype(wide, copy=False)
     running_mean = running_mean.reshape(shape)
     running_var = running_var.reshape(shape)
     # pass 1 over x: sums batch_mean
@@ -1159,7 +1630,10 @@ def running_mean_not_updated(
     # a channel at a time
     new_running_var = m * update_rate / (m - correction) * batch_var + (1 - update_rate) * running_var
     # outputs
-    return new_running_mean.reshape(-1), new_running_var.reshape(-1)
+    return (
+        new_running_mean.reshape(-1).astype(running_mean_dtype, copy=False),
+        new_running_var.reshape(-1).astype(running_var_dtype, copy=False),
+    )
 
 
 MUTANTS = {

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -18,12 +19,14 @@ import sympy as sp
 from bnverify.errors import SymbolicError
 from bnverify.symbolic import interpret
 from bnverify.symbolic.normal_form import Coordinates, centred_as_needed, normal_forms
-from bnverify.symbolic.program import Program
+from bnverify.symbolic.program import Program, real
 from bnverify.symbolic.registry import Derivation, derived
 
 COUNTS = (1, 2, 3, 4)
 DIGITS = 50
 POINTS = 3
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ def certify(entry: Derivation) -> Certificate:
         return Certificate(entry.name, program.digest(), ("a definition: nothing to differentiate",), _conditions(here))
     forward = derived(entry.of[0]).program
     for output, symbol in entry.derivative.items():
-        gradient, written = _written_gradient(forward, symbol, entry.upstream)
+        if entry.tangents is None:
+            gradient, written = _written_gradient(forward, symbol, entry.upstream)
+        else:
+            gradient, written = _written_tangent(forward, symbol, entry.tangents)
 
         def compare(
             there: Coordinates, output: str = output, gradient: sp.Expr = gradient, written: _WrittenOut = written
@@ -57,16 +63,21 @@ def certify(entry: Derivation) -> Certificate:
             return there.numerator(first - _Reader(written, there).read(gradient))
 
         if centred_as_needed(compare) != 0:
-            raise SymbolicError(f"{entry.name}: {output} differs from SymPy's derivative of the loss by {symbol}")
+            by = f"of the loss by {symbol}" if entry.tangents is None else f"of {symbol} along the tangents"
+            raise SymbolicError(f"{entry.name}: {output} differs from SymPy's derivative {by}")
     for count in COUNTS:
         _third_route(entry, forward, count)
-    wrt = ", ".join(entry.derivative.values())
+    names = ", ".join(entry.derivative.values())
+    if entry.tangents is None:
+        first, second = "adjoint", f"the written-out loss by {names}, deltas contracted"
+    else:
+        first, second = "tangent", f"the written-out {names} along {', '.join(entry.tangents.values())}"
     return Certificate(
         entry.name,
         program.digest(),
         (
-            f"adjoint of each statement, normal form, symbolic sizes: {', '.join(entry.derivative)}",
-            f"SymPy's derivative of the written-out loss by {wrt}, deltas contracted, symbolic sizes: equal",
+            f"{first} of each statement, normal form, symbolic sizes: {', '.join(entry.derivative)}",
+            f"SymPy's derivative of {second}, symbolic sizes: equal",
             f"explicit Jacobian for m = {', '.join(map(str, COUNTS))}, {POINTS} random rational points, {DIGITS} digits: equal",
         ),
         _conditions(here),
@@ -81,10 +92,12 @@ def _conditions(here: Coordinates) -> tuple[str, ...]:
 
 
 class _WrittenOut:
-    """A program as one SymPy expression in Indexed symbols and Sums."""
+    """A program as one SymPy expression in Indexed symbols and Sums; ``tangents`` are added to inputs, times ``step``."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, tangents: Mapping[str, str] | None = None) -> None:
         self.program = program
+        self.tangents = tangents or {}
+        self.step = sp.Dummy("step", real=True)
         self.letter_of: dict[sp.Symbol, str] = {}
         self.statements = {s.name: s for s in program.body}
 
@@ -100,13 +113,19 @@ class _WrittenOut:
         letters = sorted(self.program.axes[symbol])
         statement = self.statements.get(symbol)
         if statement is None:
-            return sp.IndexedBase(symbol.name, real=True)[tuple(place[x] for x in letters)] if letters else symbol
+            moved = self.tangents.get(symbol.name)
+            places = [place[x] for x in letters]
+            return _input(symbol, places) + (self.step * _input(real(moved), places) if moved else 0)
         inner = {letter: self.index(letter) for letter in sorted(statement.over)}
         where = {**place, **inner}
         body = statement.expr.xreplace({s: self.at(s, where) for s in statement.expr.free_symbols})
         for letter, dummy in inner.items():
             body = sp.Sum(body, (dummy, 1, self.program.sizes[letter]))
         return body
+
+
+def _input(symbol: sp.Symbol, places: Sequence[sp.Symbol]) -> sp.Expr:
+    return sp.IndexedBase(symbol.name, real=True)[tuple(places)] if places else symbol
 
 
 def _written_gradient(forward: Program, symbol: str, upstream: Mapping[str, str]) -> tuple[sp.Expr, _WrittenOut]:
@@ -124,6 +143,14 @@ def _written_gradient(forward: Program, symbol: str, upstream: Mapping[str, str]
             loss = sp.Sum(loss, (dummy, 1, forward.sizes[letter]))
         gradient += sp.diff(loss, variable)
     return _contract(gradient), written
+
+
+def _written_tangent(forward: Program, output: str, tangents: Mapping[str, str]) -> tuple[sp.Expr, _WrittenOut]:
+    """Return SymPy's derivative of one value of the written-out ``output`` by a step along the tangents, at no step."""
+    written = _WrittenOut(forward, tangents)
+    target = forward.symbol(output)
+    value = written.at(target, {letter: written.index(letter) for letter in sorted(forward.axes[target])})
+    return sp.diff(value, written.step).xreplace({written.step: sp.Integer(0)}), written
 
 
 def _contract(expr: sp.Expr) -> sp.Expr:
@@ -235,11 +262,25 @@ def _third_route(entry: Derivation, forward: Program, count: int) -> None:
     roots = [{"sqrt": np.frompyfunc(sp.sqrt, 1, 1)}, "numpy"]
     known = {s.name for s in forward.inputs}
     primal = interpret.run(forward, {n: a for n, a in inputs.items() if n in known}, lengths, order, roots, sp.Integer)
-    loss = sum((np.sum(inputs[bar] * primal[output]) for output, bar in entry.upstream.items()), sp.Integer(0))
     derivative = interpret.run(entry.program, inputs, lengths, order, roots, sp.Integer)
-    for output, symbol in entry.derivative.items():
-        for place, variable in np.ndenumerate(inputs[symbol]):
-            gap = sp.diff(loss, variable) - derivative[output][place]
+    for output, expected in _explicit(entry, inputs, primal):
+        for gap in (expected - derivative[output]).flat:
             for point in points:
                 if abs(gap.xreplace(point).evalf(DIGITS, maxn=4 * DIGITS)) > sp.Float(10) ** (10 - DIGITS):
                     raise SymbolicError(f"{entry.name}: {output} at m = {count} differs from the explicit Jacobian")
+
+
+def _explicit(
+    entry: Derivation, inputs: Mapping[str, Array], primal: Mapping[str, Array]
+) -> Iterator[tuple[str, Array]]:
+    """Yield each output's name with its values by SymPy's differentiation of explicit ones."""
+    assert entry.derivative is not None
+    if entry.tangents is None:
+        loss = sum((np.sum(inputs[bar] * primal[output]) for output, bar in entry.upstream.items()), sp.Integer(0))
+        for output, symbol in entry.derivative.items():
+            yield output, np.frompyfunc(lambda variable: sp.diff(loss, variable), 1, 1)(inputs[symbol])
+        return
+    moving = [pair for n, t in entry.tangents.items() for pair in zip(inputs[n].flat, inputs[t].flat, strict=True)]
+    for output, symbol in entry.derivative.items():
+        along = np.frompyfunc(lambda value: sum(sp.diff(value, v) * t for v, t in moving), 1, 1)
+        yield output, along(primal[symbol])

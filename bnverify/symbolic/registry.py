@@ -28,6 +28,9 @@ class Derivation:
     derivative: Mapping[str, str] | None = None
     """Where the program is the derivative of ``of[0]``: each output's name mapped to the symbol differentiated by."""
     upstream: Mapping[str, str] = field(default_factory=lambda: {"y": "dy"})
+    tangents: Mapping[str, str] | None = None
+    """Where the program is a derivative along a direction: each input's name mapped to that of its tangent; then
+    ``derivative`` maps the tangent of an output to that output."""
 
     @property
     def program(self) -> Program:
@@ -69,6 +72,7 @@ def derivation(
     of: str | Sequence[str] = (),
     derivative: Mapping[str, str] | None = None,
     upstream: Mapping[str, str] | None = None,
+    tangents: Mapping[str, str] | None = None,
 ) -> Callable[[Build], Build]:
     """Register a function that builds a program from the programs named in ``of``, as a test receives its fixtures.
 
@@ -78,7 +82,9 @@ def derivation(
 
     def register(build: Build) -> Build:
         _require_free(name)
-        _derivations[name] = Derivation(name, title, source, _names(of), build, derivative, upstream or {"y": "dy"})
+        _derivations[name] = Derivation(
+            name, title, source, _names(of), build, derivative, upstream or {"y": "dy"}, tangents
+        )
         return build
 
     return register
