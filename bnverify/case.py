@@ -23,8 +23,8 @@ class Case:
     """x, dy: (N, C, *S), of ``dtype``; gamma, beta, running_mean, running_var: (C,), of ``parameter_dtype``.
 
     dtype: float32, float64, bfloat16 or float16. parameter_dtype: the same by default; float32 beside half data (mixed
-    precision). bfloat16 arrays are those of ml_dtypes. ``note`` says in a few words what the data are. Lists are accepted for arrays, with the dtype named, so that a
-    printed case can be pasted as it stands.
+    precision). bfloat16 arrays are those of ml_dtypes. ``note`` says in a few words what the data are. Lists are accepted
+    for arrays, with the dtype named, so that a printed case can be pasted as it stands.
 
     Raises:
         UsageError: shapes or dtypes do not fit.

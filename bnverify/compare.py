@@ -151,8 +151,12 @@ def require_bits(got: Array | None, right: Exact, *, what: str, case: Case) -> b
     """Return whether every bit is right (a zero of either sign is a zero), and record it; never fails."""
     record = current_record()
     record.known += 1
-    comparable = got is not None and got.shape == right.hi.shape and str(got.dtype) in DTYPES
-    same = comparable and bool(np.all(got == right.rounded(str(got.dtype))))
+    same = (
+        got is not None
+        and got.shape == right.hi.shape
+        and str(got.dtype) in DTYPES
+        and bool(np.all(got == right.rounded(str(got.dtype))))
+    )
     record.exact += same
     return same
 

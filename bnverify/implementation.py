@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bnverify.convention import PRESETS, Convention
 
@@ -24,7 +24,18 @@ class Implementation:
     channel_axis; gamma, beta, running_mean, running_var: (C,). All arrays of a call have one dtype. Methods may return
     new statistics or change those that they are given; they must not change anything else.
 
-    Optional: ``backward(saved, dy) -> (dx, dgamma, dbeta)``. Leave it out where there is none.
+    Half types: dtypes may name ``bfloat16`` and ``float16``, which stand for pure half and for half data beside float32
+    parameters and state, or ``bfloat16-mixed`` and ``float16-mixed`` for the latter alone.
+
+    Optional, to be left out where there is none:
+
+    - ``backward(saved, dy) -> (dx, dgamma, dbeta)``;
+    - ``jvp(saved, dx, dgamma, dbeta) -> dy``: the tangent of y along the tangents of x, gamma and beta;
+    - ``double_backward(saved, dy, ddx, ddgamma, ddbeta) -> (second_x, second_gamma, second_dy)``: the gradients of
+      <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy;
+    - ``statistics(x) -> (n, mean, M2)`` of a part of a batch, M2 the sum of squares about the mean, (C,) each, and
+      ``merge(a, b) -> (n, mean, M2)`` of two parts together;
+    - ``session(gamma, beta, running_mean, running_var, *, eps, update_rate) -> Session``: a layer that lives on.
     """
 
     convention: Convention = PRESETS["generated"]
@@ -49,7 +60,23 @@ class Implementation:
         raise NotImplementedError
 
 
-METHODS = ("forward", "backward")
+class Session(Protocol):
+    """A layer that lives on from call to call, and can be copied and saved."""
+
+    def step(self, x: Any, *, training: bool) -> Any:
+        """Call the layer and return y."""
+        ...
+
+    def statistics(self) -> tuple[Any, Any, int | None]:
+        """Return running_mean, running_var and the number of batches counted, None where they are not counted."""
+        ...
+
+    def copied(self, how: str) -> Session:
+        """Return a copy made by ``deepcopy``, or by ``load``: a fresh layer given the saved state."""
+        ...
+
+
+METHODS = ("forward", "backward", "jvp", "double_backward", "statistics", "merge", "session")
 
 
 def offers(implementation: object, method: str) -> bool:

@@ -7,8 +7,9 @@ beside float32 parameters and state; statistics are held to float32, and only ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +19,7 @@ DTYPES = ("float32", "float64", *HALF)
 UNIT: Mapping[str, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """u, the unit roundoff: half the distance from 1 to the next number."""
 MIXED = "-mixed"
+_finfo: Callable[[Any], Any] = ml_dtypes.finfo
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def offered(dtypes: Sequence[str]) -> tuple[str, ...]:
 
 def smallest_normal(dtype: str) -> float:
     """Return the smallest normal number."""
-    return float(ml_dtypes.finfo(np.dtype(dtype)).tiny)
+    return float(_finfo(np.dtype(dtype)).tiny)
 
 
 def smallest_subnormal(dtype: str) -> float:
     """Return the smallest positive number."""
-    return float(ml_dtypes.finfo(np.dtype(dtype)).smallest_subnormal)
+    return float(_finfo(np.dtype(dtype)).smallest_subnormal)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bnverify.case import CHANNEL, Array, Case
-from bnverify.convention import CUMULATIVE, Convention
-from bnverify.errors import ConventionError, TargetError
-from bnverify.implementation import Implementation, offers
+from bnverify.case import CHANNEL, Array, Case, DirectedCase
+from bnverify.convention import Convention
+from bnverify.implementation import Forward, Implementation, Session
 from bnverify.interrupts import is_interrupt
-from bnverify.precision import PRECISIONS
+from bnverify.memory import LAYOUTS, Placed, contiguous
 
 STATE = ("running_mean", "running_var")
 GRADIENTS = ("dx", "dgamma", "dbeta")
+SECONDS = ("second_x", "second_gamma", "second_dy")
 
 
 class Raised(Exception):
@@ -29,7 +30,10 @@ class Raised(Exception):
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that one call returned, as NumPy arrays, and which of its inputs it changed."""
+    """Everything that one call returned, as NumPy arrays.
+
+    changed: the inputs that no longer hold what they held. attached: the statistics that hang on an autograd graph.
+    """
 
     y: Array | None
     running_mean: Array | None
@@ -38,6 +42,7 @@ class Observed:
     dgamma: Array | None = None
     dbeta: Array | None = None
     changed: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Array | None:
         value: Array | None = getattr(self, name)
@@ -47,27 +52,35 @@ class Observed:
 class Library(Protocol):
     """How arrays of one library are made from NumPy's and read back."""
 
-    def native(self, array: Array, device: str, differentiable: bool) -> Any:
-        """Return a copy of ``array`` in the library's type."""
+    def native(self, placed: Placed, device: str, differentiable: bool) -> Any:
+        """Return an array of the library's with these values and strides, in memory of its own."""
         ...
 
     def numpy(self, array: Any) -> Array:
         """Return a NumPy copy; raise TypeError where ``array`` is none of the library's."""
         ...
 
+    def attached(self, array: Any) -> bool:
+        """Return whether an array hangs on an autograd graph."""
+        ...
+
 
 class NumpyArrays:
     """NumPy itself."""
 
-    def native(self, array: Array, device: str, differentiable: bool) -> Array:
-        """Return a copy."""
-        return array.copy()
+    def native(self, placed: Placed, device: str, differentiable: bool) -> Array:
+        """Return the view: nobody else holds its buffer."""
+        return placed.view
 
     def numpy(self, array: Any) -> Array:
         """Return a copy; scalars are arrays of no axes."""
         if not isinstance(array, np.ndarray | np.generic):
             raise TypeError(f"a {type(array).__name__}, but should be a NumPy array")
         return np.array(array)
+
+    def attached(self, array: Any) -> bool:
+        """Return False: NumPy has no graphs."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,7 @@ class Subject:
     arrays: Library
     required: tuple[str, ...]
     dtypes: tuple[str, ...] = ("float32", "float64")
+    """Names of precisions."""
     ranks: tuple[int, ...] = (2, 3, 4, 5)
     differentiable: bool = False
     """Whether gradients come from autograd, so that inputs must ask for them."""
@@ -95,6 +109,10 @@ class Subject:
     """The same implementation with another backward pass, checked too wherever gradients are."""
     failing: Mapping[str, str] = field(default_factory=dict)
     """Required capabilities whose plain case raised, with what was raised."""
+    precisions_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The precisions in which a capability was found, where those are fewer than ``dtypes``."""
+    options: Mapping[str, Subject] = field(default_factory=dict)
+    """The target built with another setting of its constructor, by the setting: ``affine=False``."""
 
     @property
     def fixed_eps(self) -> bool:
@@ -109,40 +127,118 @@ class Subject:
         """Return this subject with other dtypes, ranks or capabilities."""
         return replace(self, **changes)
 
-    def run(self, case: Case, *, training: bool = True, gradients: bool = False) -> Observed:
+    def run(
+        self,
+        case: Case,
+        *,
+        training: bool = True,
+        gradients: bool = False,
+        layouts: Mapping[str, str] | None = None,
+        alike: Mapping[str, str] | None = None,
+    ) -> Observed:
         """Call the implementation once on copies of the case's arrays, and observe.
+
+        layouts: how arrays lie in memory, by their names (see memory.LAYOUTS). alike: arrays that are to be the same
+        object as another of the same values, by name.
 
         Raises:
             Raised: it raised an exception, tried to exit, or returned something that is no array.
         """
-        device = self.implementation.device
-        inputs = {
-            n: self.arrays.native(getattr(case, n), device, gradients and self.differentiable and n in _LEAVES)
-            for n in ("x", *CHANNEL, "dy")
-        }
-        try:
-            out = self.implementation.forward(
-                inputs["x"],
-                inputs["gamma"],
-                inputs["beta"],
-                inputs["running_mean"],
-                inputs["running_var"],
-                eps=case.eps,
-                update_rate=case.update_rate,
-                training=training,
-            )
-            y, mean, var, saved = out
-            found: dict[str, Any] = {"y": y, "running_mean": mean, "running_var": var}
+        leaves = _LEAVES if gradients and self.differentiable else ()
+        inputs = self._inputs(case, leaves, layouts or {})
+        for name, other in (alike or {}).items():
+            inputs[name] = inputs[other]
+        with _caught():
+            out = self._forward(case, inputs, training)
+            found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
-                found |= dict(zip(GRADIENTS, self.implementation.backward(saved, inputs["dy"]), strict=True))  # type: ignore[attr-defined]
-        except BaseException as problem:
-            if is_interrupt(problem):
-                raise
-            raise Raised(_one_line(problem)) from problem
-        seen = {name: self._read(name, value) for name, value in found.items()}
-        return Observed(**seen, changed=self._changed(case, inputs, training))
+                backward: Any = self.implementation.backward  # type: ignore[attr-defined]
+                found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
+        seen = {name: self.read(name, value) for name, value in found.items()}
+        attached = tuple(n for n in STATE if found[n] is not None and self.arrays.attached(found[n]))
+        return Observed(**seen, changed=self._changed(case, inputs, training), attached=attached)
 
-    def _read(self, name: str, value: Any) -> Array | None:
+    def jvp(self, case: DirectedCase, *, training: bool = True) -> Array | None:
+        """Return the tangent of y along the case's direction, by forward mode or by the implementation's own jvp.
+
+        Raises:
+            Raised: as in :meth:`run`.
+        """
+        implementation: Any = self.implementation
+        inputs = self._inputs(case, (), {})
+        direction = [inputs[n] for n in _DIRECTION]
+        with _caught():
+            if hasattr(implementation, "forward_mode"):
+                arguments = [inputs[n] for n in _ARGUMENTS]
+                tangent = implementation.forward_mode(arguments, direction, **_settings(case, training))
+            else:
+                tangent = implementation.jvp(self._forward(case, inputs, training).saved, *direction)
+        return self.read("the tangent of y", tangent)
+
+    def double_backward(self, case: DirectedCase, *, training: bool = True) -> dict[str, Array | None]:
+        """Return the gradients of <vx, dx> + <vgamma, dgamma> + <vbeta, dbeta> by x, gamma and dy.
+
+        Raises:
+            Raised: as in :meth:`run`.
+        """
+        implementation: Any = self.implementation
+        inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), {})
+        with _caught():
+            saved = self._forward(case, inputs, training).saved
+            seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))
+            found = dict(zip(SECONDS, seconds, strict=True))
+        return {name: self.read(name, value) for name, value in found.items()}
+
+    def merged(self, parts: Sequence[Case]) -> tuple[int, Array | None, Array | None]:
+        """Return the count, mean and sum of squares about it of all parts, merged from left to right.
+
+        Raises:
+            Raised: as in :meth:`run`.
+        """
+        implementation: Any = self.implementation
+        with _caught():
+            found = [implementation.statistics(self._inputs(part, (), {})["x"]) for part in parts]
+            whole = found[0]
+            for one in found[1:]:
+                whole = implementation.merge(whole, one)
+            count, mean, m2 = whole
+        return int(count), self.read("mean", mean), self.read("M2", m2)
+
+    def session(self, case: Case) -> OpenSession:
+        """Return a layer that lives on from call to call, with the case's parameters, statistics, eps and update_rate.
+
+        Raises:
+            Raised: as in :meth:`run`.
+        """
+        inputs = self._inputs(case, (), {})
+        implementation: Any = self.implementation
+        with _caught():
+            opened = implementation.session(*(inputs[n] for n in CHANNEL), eps=case.eps, update_rate=case.update_rate)
+        return OpenSession(self, opened)
+
+    def native(self, array: Array, *, differentiable: bool = False) -> Any:
+        """Return a copy of a NumPy array in the implementation's type, on its device."""
+        return self.arrays.native(contiguous(array), self.implementation.device, differentiable)
+
+    def _inputs(self, case: Case, leaves: Sequence[str], layouts: Mapping[str, str]) -> dict[str, Any]:
+        device = self.implementation.device
+        return {
+            name: self.arrays.native(
+                LAYOUTS[layouts.get(name, "contiguous")](getattr(case, name)), device, name in leaves
+            )
+            for name in (*case.data_fields, *case.channel_fields)
+        }
+
+    def _forward(self, case: Case, inputs: Mapping[str, Any], training: bool) -> Forward:
+        out = self.implementation.forward(*(inputs[n] for n in _ARGUMENTS), **_settings(case, training))
+        return Forward(*out)
+
+    def read(self, name: str, value: Any) -> Array | None:
+        """Return an array of the implementation's as a NumPy copy.
+
+        Raises:
+            Raised: it is none.
+        """
         if value is None:
             return None
         try:
@@ -158,11 +254,28 @@ class Subject:
         return tuple(n for n in watched if self._bits(n, inputs[n]) != getattr(case, n).tobytes())
 
     def _bits(self, name: str, value: Any) -> bytes:
-        array = self._read(name, value)
+        array = self.read(name, value)
         return b"" if array is None else array.tobytes()
 
 
+_ARGUMENTS = ("x", *CHANNEL)
 _LEAVES = ("x", "gamma", "beta")
+_DIRECTION = ("vx", "vgamma", "vbeta")
+
+
+def _settings(case: Case, training: bool) -> dict[str, Any]:
+    return {"eps": case.eps, "update_rate": case.update_rate, "training": training}
+
+
+@contextmanager
+def _caught() -> Iterator[None]:
+    """Turn whatever the implementation raises inside the block into Raised."""
+    try:
+        yield
+    except BaseException as problem:
+        if is_interrupt(problem):
+            raise
+        raise Raised(_one_line(problem)) from problem
 
 
 def _one_line(problem: BaseException) -> str:
@@ -170,84 +283,39 @@ def _one_line(problem: BaseException) -> str:
     return f"{type(problem).__name__}: {text[:200]}" if text else type(problem).__name__
 
 
-# ------------------------------------------------------------------------------------------------ capabilities
+class Statistics(NamedTuple):
+    """What a layer has stored: the averages, and how many batches it has counted (None where it does not count)."""
+
+    running_mean: Array | None
+    running_var: Array | None
+    count: int | None
 
 
-def probe(subject: Subject) -> Subject:
-    """Return the subject with the dtypes, ranks and capabilities that one plain case each finds.
+@dataclass
+class OpenSession:
+    """A layer that lives on from call to call, as NumPy sees it."""
 
-    Raises:
-        TargetError: forward in training raises on every plain float32 and float64 case.
-    """
-    if not offers(subject.implementation, "backward"):
-        subject = subject.with_capabilities(missing={"gradients": "the target has no backward pass", **subject.missing})
-    axis = subject.convention.channel_axis
-    if not any(-rank <= axis < rank for rank in subject.ranks):
-        raise ConventionError(
-            f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
-        )
-    subject = subject.with_capabilities(ranks=tuple(rank for rank in subject.ranks if -rank <= axis < rank))
-    works: dict[tuple[str, int], str | None] = {}
-    for dtype in subject.dtypes:
-        for rank in subject.ranks:
-            works[dtype, rank] = _attempt(subject, plain_case(subject, dtype, rank), training=True, gradients=False)
-    dtypes = tuple(d for d in subject.dtypes if any(works[d, r] is None for r in subject.ranks))
-    ranks = tuple(r for r in subject.ranks if any(works[d, r] is None for d in subject.dtypes))
-    if not dtypes:
-        raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(works.values()))}")
-    missing, failing = dict(subject.missing), dict(subject.failing)
-    for dtype in set(subject.dtypes) - set(dtypes):
-        missing[dtype] = str(works[dtype, subject.ranks[0]])
-    for rank in sorted(set(subject.ranks) - set(ranks)):
-        missing[f"rank {rank}"] = str(works[dtypes[0], rank])
-    found = subject.with_capabilities(dtypes=dtypes, ranks=ranks)
-    plain = plain_case(found, dtypes[0], ranks[0])
-    probes = {"inference": (False, False), "gradients": (True, True), "inference_gradients": (False, True)}
-    for capability, (training, gradients) in probes.items():
-        if capability in missing or (gradients and "gradients" in missing):
-            if gradients:
-                _ = missing.setdefault(capability, missing.get("gradients", "no backward pass"))
-            continue
-        if capability == "inference_gradients" and "inference" in missing:
-            missing[capability] = missing["inference"]
-            continue
-        problem = _attempt(found, plain, training=training, gradients=gradients)
-        if problem is not None:
-            (failing if capability in subject.required else missing)[capability] = problem
-    return found.with_capabilities(missing=missing, failing=failing)
+    subject: Subject
+    session: Session
 
+    def step(self, x: Array, *, training: bool) -> Array | None:
+        """Call the layer in a mode and return y.
 
-def plain_case(subject: Subject, dtype: str, rank: int) -> Case:
-    """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves."""
-    channels, axis = subject.channels or 3, subject.convention.channel_axis
-    precision = PRECISIONS[dtype]
-    numbers = np.random.default_rng(rank)
-    rows = numbers.integers(-8, 9, size=(2, channels, *(4, 2, 3, 2)[: rank - 1])) / 2
-    x, dy = (np.moveaxis(values, 0, axis) for values in rows)
-    vector = numbers.integers(1, 9, size=(4, channels)) / 4
-    rate = subject.convention.update_rate
-    return Case(
-        x=x,
-        dy=dy,
-        gamma=vector[0],
-        beta=vector[1],
-        running_mean=vector[2],
-        running_var=vector[3],
-        dtype=precision.data,
-        parameter_dtype=precision.parameters,
-        eps=subject.convention.eps or 0.125,
-        note="plain",
-        channel_axis=subject.convention.channel_axis,
-        update_rate=0.25 if rate is None or rate == CUMULATIVE else float(rate),
-    )
+        Raises:
+            Raised: the layer raised.
+        """
+        with _caught():
+            y = self.session.step(self.subject.native(x), training=training)
+        return self.subject.read("y", y)
 
+    def statistics(self) -> Statistics:
+        """Return what is stored now."""
+        with _caught():
+            mean, var, count = self.session.statistics()
+        read = self.subject.read
+        return Statistics(read("running_mean", mean), read("running_var", var), count)
 
-def _attempt(subject: Subject, case: Case, *, training: bool, gradients: bool) -> str | None:
-    """Return what a plain call raised, or that half data beside float32 parameters are not kept half; or None."""
-    try:
-        observed = subject.run(case, training=training, gradients=gradients)
-    except Raised as problem:
-        return problem.cause
-    if case.dtype != case.parameter_dtype and observed.y is not None and observed.y.dtype != case.dtype:
-        return f"y of {case.dtype} data beside float32 parameters is {observed.y.dtype}"
-    return None
+    def copied(self, how: str) -> OpenSession:
+        """Return a copy of the layer, made by ``deepcopy``, or by saving and loading its state (``load``)."""
+        with _caught():
+            return OpenSession(self.subject, self.session.copied(how))

@@ -15,14 +15,14 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "interrupts", "layout", "precision", "version"),
+    ("errors", "interrupts", "layout", "memory", "precision", "version"),
     ("symbolic",),
     ("codegen",),
     ("generated",),
     ("arithmetic", "case", "convention"),
     ("oracle", "bounds", "known_answers"),
     ("compare", "implementation"),
-    ("subject", "property", "strategies", "suite"),
+    ("subject", "probing", "property", "strategies", "suite"),
     ("adapters",),
     ("faults", "outcome", "power"),
     ("runner",),

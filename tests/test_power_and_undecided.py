@@ -21,7 +21,8 @@ from bnverify.outcome import Outcome
 from bnverify.power import SLACK, Power
 from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
-from bnverify.subject import Subject, probe
+from bnverify.subject import Subject
+from bnverify.probing import probe
 from bnverify.suite import load
 
 QUICK = PROFILES["quick"]

@@ -13,7 +13,7 @@ from bnverify.faults.mutant import Mutant
 from bnverify.faults.structural import FAULTS
 from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
-from bnverify.subject import probe
+from bnverify.probing import probe
 from bnverify.suite import load
 
 SEEDS = (0, 1, 2)

@@ -50,17 +50,6 @@ class Textbook(Implementation):
         return Forward(y, mean.reshape(-1), var.reshape(-1), (y, (x, gamma, beta)))
 
 
-class DifferentiableTextbook(Textbook):
-    """The Torch form, whose gradients come from autograd."""
-
-    def backward(self, saved: Any, dy: Any) -> tuple[Any, ...]:
-        """Return dx, dgamma and dbeta by autograd."""
-        from bnverify.adapters.torch_arrays import gradients
-
-        y, leaves = saved
-        return gradients(y, leaves, dy)
-
-
 def recognize(
     found: object, target: str, module: ModuleType, convention: Convention | None, device: str
 ) -> Subject | None:
@@ -70,9 +59,10 @@ def recognize(
     chosen = convention or PRESETS["textbook"]
     function: Any = found
     if uses_torch(function) or not uses_numpy(function):
-        from bnverify.adapters.torch_arrays import TorchArrays, require_device
+        from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
 
-        implementation = DifferentiableTextbook(function, chosen, "torch", require_device(device))
+        differentiable: Any = type("DifferentiableTextbook", (Textbook, ByAutograd), {})
+        implementation = differentiable(function, chosen, "torch", require_device(device))
         return Subject(
             target,
             "textbook",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from bnverify.case import Array
 from bnverify.errors import UsageError
 from bnverify.implementation import Implementation
+from bnverify.memory import Placed
 
 
 class TorchArrays:
     """The library of a subject that computes with Torch."""
 
-    def native(self, array: Array, device: str, differentiable: bool) -> torch.Tensor:
-        """Return a tensor with a copy of ``array``, a leaf of autograd where ``differentiable``."""
-        tensor = _tensor(array).to(device)
+    def native(self, placed: Placed, device: str, differentiable: bool) -> torch.Tensor:
+        """Return a tensor with these values and strides, a leaf of autograd where ``differentiable``."""
+        buffer = _tensor(placed.buffer).to(device)
+        tensor = torch.as_strided(buffer, placed.shape, placed.strides, placed.offset).detach()
         return tensor.requires_grad_() if differentiable else tensor
 
     def numpy(self, array: Any) -> Array:
@@ -28,6 +32,11 @@ class TorchArrays:
         if plain.dtype == torch.bfloat16:
             return np.array(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
         return np.array(plain.numpy())
+
+
+    def attached(self, array: Any) -> bool:
+        """Return whether a tensor requires a gradient or was computed from one that does."""
+        return isinstance(array, torch.Tensor) and array.requires_grad
 
 
 def _tensor(array: Array) -> torch.Tensor:
@@ -57,6 +66,19 @@ class ByAutograd(Implementation):
         """Return dx, dgamma and dbeta."""
         y, leaves = saved
         return gradients(y, leaves, dy)
+
+    def forward_mode(self, arguments: Sequence[Any], direction: Sequence[Any], **settings: Any) -> torch.Tensor | None:
+        """Return the tangent of y by forward-mode differentiation; arguments are those of ``forward`` by position."""
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(v, t) for v, t in zip(arguments[:3], direction, strict=True)]
+            out = self.forward(*duals, *arguments[3:], **settings)
+            return forward_ad.unpack_dual(out.y).tangent
+
+    def double_backward(self, saved: Any, dy: Any, *direction: Any) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of the gradients, dotted with a direction, by x, gamma and dy."""
+        y, leaves = saved
+        first = torch.autograd.grad(y, leaves, dy, create_graph=True)
+        return torch.autograd.grad(first, (leaves[0], leaves[1], dy), direction, allow_unused=True)
 
 
 def gradients(y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

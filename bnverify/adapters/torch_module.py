@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from bnverify.adapters.signatures import parameters
-from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
+from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, gradients, require_device
 from bnverify.convention import CUMULATIVE, PRESETS, Convention
 from bnverify.errors import TargetError
 from bnverify.implementation import Forward
@@ -20,6 +25,13 @@ from bnverify.subject import Subject
 
 CONSTRUCTOR = {"num_features", "eps", "momentum", "affine", "track_running_stats"}
 STATE = ("weight", "bias", "running_mean", "running_var")
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"momentum": None},
+    {"affine": False},
+    {"track_running_stats": False},
+    {"bias": False},
+)
+"""Settings of the constructor that are checked too, each by itself."""
 REQUIRED = ("inference", "gradients", "inference_gradients", "state")
 
 
@@ -27,10 +39,17 @@ class TorchModule(ByAutograd):
     """A layer built anew for every call, or a copy of an instance, given the call's parameters and buffers.
 
     Parameters and buffers share their memory with the arrays of the call, so that a layer that overwrites them is seen.
+    A layer built with ``options`` may have no parameters or no statistics; it then takes no notice of those given.
     """
 
-    def __init__(self, module: type[nn.Module] | nn.Module, convention: Convention, device: str) -> None:
-        self.module, self.convention, self.device = module, convention, device
+    def __init__(
+        self,
+        module: type[nn.Module] | nn.Module,
+        convention: Convention,
+        device: str,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.module, self.convention, self.device, self.options = module, convention, device, dict(options or {})
 
     def forward(
         self,
@@ -45,22 +64,97 @@ class TorchModule(ByAutograd):
         training: bool,
     ) -> Forward:
         """Return y and the layer's buffers after the call."""
+        layer = self._layer(gamma, eps, update_rate).train(training)
+        given = {"weight": gamma, "bias": beta}
+        for name in _held(layer, given):
+            setattr(layer, name, nn.Parameter(given[name].detach(), requires_grad=x.requires_grad))
+        for name, value in {"running_mean": running_mean, "running_var": running_var}.items():
+            if getattr(layer, name, None) is not None:
+                setattr(layer, name, value)
+        y = layer(x)
+        return Forward(y, layer.running_mean, layer.running_var, (y, (x, layer.weight, layer.bias)))
+
+    def backward(self, saved: Any, dy: Any) -> tuple[Any, ...]:
+        """Return dx, dgamma and dbeta; None for a parameter that the layer does not have."""
+        y, leaves = saved
+        present = tuple(v for v in leaves if v is not None)
+        found = iter(gradients(y, present, dy))
+        return tuple(None if v is None else next(found) for v in leaves)
+
+    def forward_mode(self, arguments: Sequence[Any], direction: Sequence[Any], **settings: Any) -> Any:
+        """Return the tangent of y; parameters are swapped for dual numbers."""
+        x, gamma, beta, mean, var = arguments
+        layer = self._layer(gamma, settings["eps"], settings["update_rate"]).train(settings["training"])
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(v, t) for v, t in zip((x, gamma, beta), direction, strict=True)]
+            state = dict(zip(STATE, (*duals[1:], mean, var), strict=True))
+            y = torch.func.functional_call(layer, state, (duals[0],))
+            return forward_ad.unpack_dual(y).tangent
+
+    def session(
+        self, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float, update_rate: float
+    ) -> TorchSession:
+        """Return a layer that lives on."""
+        layer = self._layer(gamma, eps, update_rate)
+        given = dict(zip(STATE, (gamma, beta, running_mean, running_var), strict=True))
+        with torch.no_grad():
+            for name in _held(layer, given):
+                getattr(layer, name).copy_(given[name])
+        return TorchSession(layer, lambda: self._layer(gamma, eps, update_rate))
+
+    def _layer(self, gamma: Any, eps: float, update_rate: float) -> Any:
         cumulative = self.convention.update_rate == CUMULATIVE
         momentum = None if cumulative else update_rate
         if isinstance(self.module, nn.Module):
             layer: Any = copy.deepcopy(self.module)
             layer.eps, layer.momentum = eps, momentum
         else:
-            layer = self.module(num_features=len(gamma), eps=eps, momentum=momentum)
-        layer.to(device=x.device, dtype=gamma.dtype)
-        layer.train(training)
-        differentiable = x.requires_grad
-        layer.weight, layer.bias = (nn.Parameter(v.detach(), requires_grad=differentiable) for v in (gamma, beta))
-        layer.running_mean, layer.running_var = running_mean, running_var
+            layer = self.module(**{"num_features": len(gamma), "eps": eps, "momentum": momentum, **self.options})
+        layer.to(device=gamma.device, dtype=gamma.dtype)
         if cumulative and getattr(layer, "num_batches_tracked", None) is not None:
             layer.num_batches_tracked.fill_(round(1 / update_rate) - 1)
-        y = layer(x)
-        return Forward(y, layer.running_mean, layer.running_var, (y, (x, layer.weight, layer.bias)))
+        return layer
+
+
+@dataclass
+class TorchSession:
+    """One layer that lives on; ``fresh`` builds another of its settings."""
+
+    layer: Any
+    fresh: Callable[[], Any]
+
+    def step(self, x: Any, *, training: bool) -> Any:
+        """Call the layer in a mode."""
+        return self.layer.train(training)(x)
+
+    def statistics(self) -> tuple[Any, Any, int | None]:
+        """Return the buffers, and the counter where the layer has one."""
+        count = getattr(self.layer, "num_batches_tracked", None)
+        return self.layer.running_mean, self.layer.running_var, None if count is None else int(count)
+
+    def copied(self, how: str) -> TorchSession:
+        """Return a copy by deepcopy, or a fresh layer given the saved state."""
+        return TorchSession(_COPIES[how](self), self.fresh)
+
+
+def _loaded(session: TorchSession) -> Any:
+    buffer = io.BytesIO()
+    torch.save(session.layer.state_dict(), buffer)
+    _ = buffer.seek(0)
+    layer = session.fresh()
+    layer.load_state_dict(torch.load(buffer))
+    return layer
+
+
+_COPIES: Mapping[str, Callable[[TorchSession], Any]] = {
+    "deepcopy": lambda session: copy.deepcopy(session.layer),
+    "load": _loaded,
+}
+
+
+def _held(layer: Any, names: Iterable[str]) -> list[str]:
+    """Return the parameters and buffers, of these names, that a layer has."""
+    return [name for name in names if getattr(layer, name, None) is not None]
 
 
 def recognize(
@@ -90,19 +184,29 @@ def recognize(
     chosen = convention or PRESETS["torch"]
     if not is_class and layer.momentum is None and convention is None:
         chosen = chosen.changed({"update_rate": CUMULATIVE})
-    ranks = _ranks(kind)
-    return Subject(
-        target,
-        "torch-module",
-        TorchModule(given, chosen, require_device(device)),
-        chosen,
-        TorchArrays(),
-        REQUIRED,
-        dtypes=tuple(PRECISIONS),
-        ranks=ranks,
-        differentiable=True,
-        channels=None if is_class else int(layer.num_features),
-    )
+
+    def subject(label: str, convention: Convention, options: Mapping[str, Any], required: tuple[str, ...]) -> Subject:
+        return Subject(
+            label,
+            "torch-module",
+            TorchModule(given, convention, require_device(device), options),
+            convention,
+            TorchArrays(),
+            required,
+            dtypes=tuple(PRECISIONS),
+            ranks=_ranks(kind),
+            differentiable=True,
+            channels=None if is_class else int(layer.num_features),
+        )
+
+    variants: dict[str, Subject] = {}
+    for options in OPTIONS if is_class and chosen.update_rate is None else ():
+        ((option, value),) = options.items()
+        if option in offered and option in CONSTRUCTOR | {"bias"}:
+            own = chosen.changed({"update_rate": CUMULATIVE}) if option == "momentum" else chosen
+            name = f"{option}={value}"
+            variants[name] = subject(f"{target}, {name}", own, options if option != "momentum" else {}, ())
+    return replace(subject(target, chosen, {}, REQUIRED), options=variants)
 
 
 def _built(kind: Any, target: str) -> Any:

@@ -7,7 +7,8 @@ from bnverify.errors import UsageError
 from bnverify.faults.mutant import Mutant
 from bnverify.faults.structural import FAULTS
 from bnverify.generated import mutants
-from bnverify.subject import Subject, probe
+from bnverify.subject import Subject
+from bnverify.probing import probe
 
 
 def names() -> list[str]:

@@ -1,0 +1,149 @@
+"""Probing: what a target offers, found by one plain case for each precision, rank, mode and derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bnverify.case import DirectedCase
+from bnverify.convention import CUMULATIVE
+from bnverify.errors import ConventionError, TargetError
+from bnverify.implementation import offers
+from bnverify.precision import PRECISIONS
+from bnverify.subject import Raised, Subject
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What is tried on a plain case, the methods that it takes (any of each group), and what has to be offered before."""
+
+    attempt: Callable[[Subject, DirectedCase], Any]
+    methods: tuple[tuple[str, ...], ...] = ()
+    none: str = ""
+    """Why it is missing where a method is."""
+    after: tuple[str, ...] = ()
+
+
+def _part(case: DirectedCase) -> list[DirectedCase]:
+    return [case, case]
+
+
+CAPABILITIES: Mapping[str, Capability] = {
+    "inference": Capability(lambda s, c: s.run(c, training=False)),
+    "gradients": Capability(
+        lambda s, c: s.run(c, gradients=True), (("backward",),), "the target has no backward pass"
+    ),
+    "inference_gradients": Capability(
+        lambda s, c: s.run(c, training=False, gradients=True), after=("gradients", "inference")
+    ),
+    "jvp": Capability(lambda s, c: s.jvp(c), (("jvp", "forward_mode"),), "the target has no jvp"),
+    "inference_jvp": Capability(lambda s, c: s.jvp(c, training=False), after=("jvp", "inference")),
+    "double_backward": Capability(
+        lambda s, c: s.double_backward(c), (("double_backward",),), "the target has no double_backward", ("gradients",)
+    ),
+    "inference_double_backward": Capability(
+        lambda s, c: s.double_backward(c, training=False), after=("double_backward", "inference_gradients")
+    ),
+    "merge": Capability(
+        lambda s, c: s.merged(_part(c)), (("statistics",), ("merge",)), "the target has no statistics and merge"
+    ),
+    "session": Capability(
+        lambda s, c: s.session(c).step(c.x, training=True), (("session",),), "the target does not live on between calls"
+    ),
+}
+"""In the order in which they are tried."""
+
+
+def probe(subject: Subject) -> Subject:
+    """Return the subject with the dtypes, ranks and capabilities that one plain case each finds.
+
+    Raises:
+        TargetError: forward in training raises on every plain case.
+        ConventionError: no rank of the target has the declared channel axis.
+    """
+    found = _with_precisions_and_ranks(subject)
+    missing, failing, narrower = dict(found.missing), dict(found.failing), {}
+    for name, capability in CAPABILITIES.items():
+        reason = missing.get(name) or _absent(found, capability, missing)
+        if reason is not None:
+            missing[name] = reason
+            continue
+        problems = {d: _attempt(found, capability, plain_case(found, d, found.ranks[0])) for d in found.dtypes}
+        working = tuple(d for d, problem in problems.items() if problem is None)
+        if not working:
+            (failing if name in found.required else missing)[name] = str(problems[found.dtypes[0]])
+        elif len(working) < len(problems):
+            narrower[name] = working
+    return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower)
+
+
+def _absent(subject: Subject, capability: Capability, missing: Mapping[str, str]) -> str | None:
+    """Return why a capability cannot be there at all, or None."""
+    if any(not any(offers(subject.implementation, m) for m in group) for group in capability.methods):
+        return capability.none
+    return next((missing[n] for n in capability.after if n in missing), None)
+
+
+def _with_precisions_and_ranks(subject: Subject) -> Subject:
+    axis = subject.convention.channel_axis
+    ranks = tuple(rank for rank in subject.ranks if -rank <= axis < rank)
+    if not ranks:
+        raise ConventionError(
+            f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
+        )
+    forward = Capability(_forward)
+    works = {(d, r): _attempt(subject, forward, plain_case(subject, d, r)) for d in subject.dtypes for r in ranks}
+    dtypes = tuple(d for d in subject.dtypes if any(works[d, r] is None for r in ranks))
+    if not dtypes:
+        raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(works.values()))}")
+    missing = {d: str(works[d, ranks[0]]) for d in subject.dtypes if d not in dtypes}
+    taken = tuple(r for r in ranks if any(works[d, r] is None for d in dtypes))
+    missing |= {f"rank {r}": str(works[dtypes[0], r]) for r in ranks if r not in taken}
+    return subject.with_capabilities(dtypes=dtypes, ranks=taken, missing={**subject.missing, **missing})
+
+
+def _forward(subject: Subject, case: DirectedCase) -> None:
+    """Call forward in training; half data beside float32 parameters must stay half, or the setting is not offered."""
+    observed = subject.run(case)
+    if case.dtype != case.parameter_dtype and observed.y is not None and observed.y.dtype != case.dtype:
+        raise Raised(f"y of {case.dtype} data beside float32 parameters is {observed.y.dtype}")
+
+
+def _attempt(subject: Subject, capability: Capability, case: DirectedCase) -> str | None:
+    """Return what a plain call raised, or None."""
+    try:
+        capability.attempt(subject, case)
+    except Raised as problem:
+        return problem.cause
+    return None
+
+
+def plain_case(subject: Subject, dtype: str, rank: int) -> DirectedCase:
+    """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves."""
+    channels, axis = subject.channels or 3, subject.convention.channel_axis
+    precision = PRECISIONS[dtype]
+    numbers = np.random.default_rng(rank)
+    rows = numbers.integers(-8, 9, size=(3, channels, *(4, 2, 3, 2)[: rank - 1])) / 2
+    x, dy, vx = (np.moveaxis(values, 0, axis) for values in rows)
+    vector = numbers.integers(1, 9, size=(6, channels)) / 4
+    rate = subject.convention.update_rate
+    return DirectedCase(
+        x=x,
+        dy=dy,
+        gamma=vector[0],
+        beta=vector[1],
+        running_mean=vector[2],
+        running_var=vector[3],
+        dtype=precision.data,
+        parameter_dtype=precision.parameters,
+        eps=subject.convention.eps or 0.125,
+        note="plain",
+        channel_axis=subject.convention.channel_axis,
+        update_rate=0.25 if rate is None or rate == CUMULATIVE else float(rate),
+        vx=vx,
+        vgamma=vector[4],
+        vbeta=vector[5],
+    )
