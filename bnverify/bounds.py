@@ -29,7 +29,7 @@ import numpy as np
 
 from bnverify import oracle
 from bnverify.arithmetic import Arithmetic
-from bnverify.case import Array, Case
+from bnverify.case import Array, Case, DirectedCase
 from bnverify.errors import CheckerError
 from bnverify.generated import bound_functions as printed
 from bnverify.precision import UNIT as UNIT
@@ -42,6 +42,11 @@ SHARPER = 1000.0
 
 LARGEST_PRECISION = 8192
 GRADIENTS = ("dx", "dgamma", "dbeta")
+SECONDS = ("second_x", "second_gamma", "second_dy")
+DATA_OUTPUTS = ("y", "dx", "ty", "second_x", "second_dy")
+"""The outputs that are shaped like x; all others are (C,)."""
+DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tbeta", "ddbeta")}
+"""What a case's direction is called in the programs: a tangent, and an upstream gradient of the gradients."""
 
 ELEMENTWISE = 8
 """Roundings that inputs are given where nothing is summed: those of a folded scale and shift, with its root."""
@@ -126,6 +131,20 @@ def running(case: Case, correction: int) -> Expectations:
     return _precise_enough(lambda bits: _running(case, correction, oracle.running(case, correction, precision=bits)))
 
 
+@lru_cache(maxsize=32)
+def tangent(case: DirectedCase, training: bool = True) -> Expectations:
+    """Return what the tangent of y along the case's direction must be: ty, with its bound."""
+    make = _tangent if training else _inference_tangent
+    return _precise_enough(lambda bits: make(case, oracle.tangent(case, training=training, precision=bits)))
+
+
+@lru_cache(maxsize=32)
+def second(case: DirectedCase, training: bool = True) -> Expectations:
+    """Return what a double backward pass must give: second_x, second_gamma, second_dy, with bounds."""
+    make = _second if training else _inference_second
+    return _precise_enough(lambda bits: make(case, oracle.second(case, training=training, precision=bits)))
+
+
 def _precise_enough(attempt: Callable[[int], Expectations]) -> Expectations:
     """Raise the oracle's precision until its radius is below a thousandth of every bound."""
     bits = oracle.PRECISION
@@ -189,11 +208,24 @@ class _Batch:
             "unit": unit.elementwise,
             "sum_unit": unit.sums,
         }
+        if isinstance(case, DirectedCase):
+            self._direct(case)
         self.values |= self._coordinates(0.0)
         off = (case.count * unit.accumulation + 8 * unit.elementwise) * (
             1 + abs(x).mean(axis=1, keepdims=True) / self.s
         )
         self.judged = off <= VALID
+
+    def _direct(self, case: DirectedCase) -> None:
+        """Add the case's direction under the names that it has in the programs."""
+        vx = case.rows(case.vx).astype(np.float64)
+        mean = vx.mean(axis=1, keepdims=True)
+        for name in DIRECTION["vx"]:
+            self.data[name], self.mean[name] = _perturbation(vx, vx - mean, self.unit), abs(mean)
+            self.values[f"abs_{name}"] = abs(vx)
+        for field in ("vgamma", "vbeta"):
+            for name in DIRECTION[field]:
+                self.channel[name] = abs(getattr(case, field).astype(np.float64)[:, None])
 
     def _coordinates(self, k: Array | float) -> dict[str, Array]:
         """Return the coordinates grown by k perturbations."""
@@ -246,47 +278,120 @@ def _training(case: Case, answers: oracle.Answers) -> Expectations:
     return {n: Expected(answers[n], _shaped(case, n, value, batch.judged)) for n, value in found.items()}
 
 
+class _Stored:
+    """The absolute values that the bounds of inference are written in: everything is elementwise but sums over dy."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.unit = case, Arithmetic.of(case.precision, case.count)
+        x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
+        mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
+        channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
+        self.s = np.sqrt(channel["running_var"] + case.eps)
+        self.size = (abs(x) + channel["running_mean"]) / self.s
+        """At least |x_hat|, and what a folded y = a x + b adds up to."""
+        self.values: dict[str, Any] = {
+            **{f"abs_{n}": v for n, v in channel.items()},
+            "abs_eps": case.eps,
+            "abs_x": abs(x),
+            "abs_dy": abs(dy),
+            "abs_c_x": abs(x - mean_x),
+            "abs_c_dy": abs(dy - mean_dy),
+            "abs_mean_x": abs(mean_x),
+            "abs_mean_dy": abs(mean_dy),
+            "s": self.s,
+            "m": case.count,
+            "unit": self.unit.elementwise,
+            "sum_unit": self.unit.sums,
+        }
+        if isinstance(case, DirectedCase):
+            vx = case.rows(case.vx).astype(np.float64)
+            mean = vx.mean(axis=1, keepdims=True)
+            for name in DIRECTION["vx"]:
+                self.values |= {f"abs_{name}": abs(vx), f"abs_c_{name}": abs(vx - mean), f"abs_mean_{name}": abs(mean)}
+            for field in ("vgamma", "vbeta"):
+                self.values |= {f"abs_{name}": channel[field] for name in DIRECTION[field]}
+
+    def first_order(self, function: Callable[..., tuple[Array, ...]], *, summed: bool) -> tuple[Array, ...]:
+        """Evaluate first-order errors; all else is of order u² times a small number, for nothing here cancels."""
+        m, unit = self.case.count, self.unit
+        inputs = ELEMENTWISE * unit.elementwise + (m * unit.accumulation if summed else 0.0)
+        higher = 1 / (1 - m * unit.accumulation - 64 * unit.elementwise)
+        return tuple(higher * v for v in _call(function, self.values | {"input_rounding": inputs}))
+
+    def expectations(
+        self, answers: oracle.Answers, first: Mapping[str, Array], sizes: Mapping[str, Array]
+    ) -> Expectations:
+        """Complete first-order errors by underflow of running_var + eps, and by the roundings of outputs of these sizes.
+
+        The relative error of 1/s, by which an output's terms are multiplied at most twice, is half that of s².
+        """
+        underflow = 2 * self.unit.smallest / self.s**2
+        found = {}
+        for name, value in first.items():
+            total = value + self.unit.tiny + underflow * sizes.get(name, 0.0)
+            if self.unit.output and name in DATA_OUTPUTS:
+                total = total + self.unit.rounded(sizes[name])
+            judged = np.ones_like(self.s, bool)
+            found[name] = Expected(answers[name], _shaped(self.case, name, total, judged))
+        return found
+
+
 def _inference(case: Case, answers: oracle.Answers) -> Expectations:
-    m, unit = case.count, Arithmetic.of(case.precision, case.count)
-    x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-    gamma, beta, mean, var = (
-        abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta, case.running_mean, case.running_var)
-    )
-    s = np.sqrt(var + case.eps)
-    mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
-    values: dict[str, Any] = {
-        "abs_eps": case.eps,
-        "abs_running_var": var,
-        "abs_running_mean": mean,
-        "abs_gamma": gamma,
-        "abs_beta": beta,
-        "abs_x": abs(x),
-        "abs_dy": abs(dy),
-        "abs_c_x": abs(x - mean_x),
-        "abs_c_dy": abs(dy - mean_dy),
-        "abs_mean_x": abs(mean_x),
-        "abs_mean_dy": abs(mean_dy),
-        "s": s,
-        "m": m,
-        "unit": unit.elementwise,
-        "sum_unit": unit.sums,
-        "input_rounding": ELEMENTWISE * unit.elementwise,
+    stored = _Stored(case)
+    values, gain = stored.values, stored.values["abs_gamma"]
+    (y,) = stored.first_order(printed.inference_error, summed=False)
+    (dx,) = stored.first_order(printed.inference_dx_error, summed=False)
+    dgamma, dbeta = stored.first_order(printed.inference_parameter_error, summed=True)
+    sizes = {
+        "y": gain * stored.size + values["abs_beta"],
+        "dx": gain / stored.s * values["abs_dy"],
+        "dgamma": (values["abs_dy"] * stored.size).sum(axis=1, keepdims=True),
     }
-    (y,) = _call(printed.inference_error, values)
-    (dx,) = _call(printed.inference_dx_error, values)
-    summed = values | {"input_rounding": m * unit.accumulation + ELEMENTWISE * unit.elementwise}
-    dgamma, dbeta = _call(printed.inference_parameter_error, summed)
-    if unit.output:
-        y = y + unit.rounded(gamma * (abs(x) + mean) / s + beta)
-        dx = dx + unit.rounded(gamma / s * abs(dy))
-    # all else is of order u² times a small number: nothing here cancels
-    higher = 1 / (1 - m * unit.accumulation - 64 * unit.elementwise)
-    underflow = 2 * unit.smallest / s**2  # of running_var + eps, relatively
-    extra = {"y": underflow * gamma * (abs(x) + mean) / s, "dx": underflow * gamma / s * abs(dy)}
-    extra["dgamma"] = underflow * (abs(dy) * (abs(x) + mean)).sum(axis=1, keepdims=True) / s
-    found = {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}
-    found = {n: higher * v + extra.get(n, 0.0) + unit.tiny for n, v in found.items()}
-    return {n: Expected(answers[n], _shaped(case, n, v, np.ones_like(s, bool))) for n, v in found.items()}
+    return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes)
+
+
+def _inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expectations:
+    stored = _Stored(case)
+    values = stored.values
+    (ty,) = stored.first_order(printed.inference_tangent_error, summed=False)
+    size = values["abs_gamma"] / stored.s * values["abs_tx"] + values["abs_tgamma"] * stored.size + values["abs_tbeta"]
+    return stored.expectations(answers, {"ty": ty}, {"ty": size})
+
+
+def _inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
+    stored = _Stored(case)
+    values, s = stored.values, stored.s
+    first = dict(zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True))
+    along = values["abs_ddx"] / s
+    sizes = {
+        "second_x": values["abs_ddgamma"] * values["abs_dy"] / s,
+        "second_gamma": (values["abs_dy"] * along).sum(axis=1, keepdims=True),
+        "second_dy": values["abs_gamma"] * along + values["abs_ddgamma"] * stored.size + values["abs_ddbeta"],
+    }
+    return stored.expectations(answers, first, sizes)
+
+
+def _tangent(case: DirectedCase, answers: oracle.Answers) -> Expectations:
+    batch = _Batch(case, _step(case)[1])
+    (first,) = batch.first_order(printed.tangent_error)
+    found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"] + batch.unit.tiny
+    if batch.unit.output:
+        size = batch.gamma / batch.s * batch.values["abs_tx"]
+        along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
+        found = found + batch.unit.rounded(size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"])
+    return {"ty": Expected(answers["ty"], _shaped(case, "ty", found, batch.judged))}
+
+
+def _second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
+    batch = _Batch(case, _step(case)[1])
+    first = dict(zip(SECONDS, batch.first_order(printed.second_error), strict=True))
+    beyond = batch.beyond(printed.second_majorant, SECONDS)
+    found = {n: first[n] + beyond[n] + batch.unit.tiny for n in SECONDS}
+    if batch.unit.output:
+        (sizes_x, _, sizes_dy) = _call(printed.second_majorant, batch.values)
+        found["second_x"] = found["second_x"] + batch.unit.rounded(sizes_x)
+        found["second_dy"] = found["second_dy"] + batch.unit.rounded(sizes_dy + batch.channel["ddbeta"])
+    return {n: Expected(answers[n], _shaped(case, n, v, batch.judged)) for n, v in found.items()}
 
 
 def _running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
@@ -327,7 +432,7 @@ def _running(case: Case, correction: int, answers: oracle.Answers) -> Expectatio
 
 def _shaped(case: Case, name: str, value: Array, judged: Array) -> Bound:
     """Return a (C, m) or (C, 1) bound in the shape of the output that it belongs to."""
-    if name not in ("y", "dx"):
+    if name not in DATA_OUTPUTS:
         return Bound(value[:, 0], judged[:, 0])
     whole = (case.channels, case.count)
     return Bound(*(case.unrows(np.broadcast_to(v, whole)) for v in (value, judged)))

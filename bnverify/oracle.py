@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
-from bnverify.case import Array, Case
+from bnverify.case import Array, Case, DirectedCase
 from bnverify.generated import oracle_functions as printed
 
 PRECISION = 128
@@ -99,6 +100,41 @@ def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Ans
             else:
                 rows.append((printed.inference(values, gamma, beta, mean, var, eps),))
         return _collect(case, names, rows)
+
+
+def tangent(case: DirectedCase, *, training: bool, precision: int = PRECISION) -> Answers:
+    """Return ty, the tangent of y along the case's direction: as x."""
+    with _precision(precision):
+        rows: list[Row] = []
+        for k in range(case.channels):
+            own, direction = _channel(case, k, training), _directed(case, k)
+            function = printed.training_tangents if training else printed.inference_tangents
+            rows.append((function(*own, *direction),))
+        return _collect(case, ("ty",), rows)
+
+
+def second(case: DirectedCase, *, training: bool, precision: int = PRECISION) -> Answers:
+    """Return second_x, second_dy: as x, and second_gamma: (C,), the gradients of the gradients along the direction."""
+    with _precision(precision):
+        rows: list[Row] = []
+        for k in range(case.channels):
+            own, direction = _channel(case, k, training), _directed(case, k)
+            dy = list(map(arb, case.rows(case.dy)[k].tolist()))
+            function = printed.training_seconds if training else printed.inference_seconds
+            rows.append(function(*own, dy, *direction))
+        return _collect(case, ("second_x", "second_gamma", "second_dy"), rows)
+
+
+def _channel(case: Case, k: int, training: bool) -> list[Any]:
+    """Return the balls of one channel in the order of the printed functions: x, gamma, beta, the statistics, eps."""
+    names = ("gamma", "beta") if training else ("gamma", "beta", "running_mean", "running_var")
+    x = list(map(arb, case.rows(case.x)[k].tolist()))
+    return [x, *(arb(float(getattr(case, n)[k])) for n in names), arb(case.eps)]
+
+
+def _directed(case: DirectedCase, k: int) -> list[Any]:
+    vx = list(map(arb, case.rows(case.vx)[k].tolist()))
+    return [vx, arb(float(case.vgamma[k])), arb(float(case.vbeta[k]))]
 
 
 def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answers:

@@ -56,6 +56,7 @@ class Range:
     sizes: tuple[int, int] = (-8, 8)
     grid: tuple[int, int] = (-6, 6)
     known: tuple[int, int] = (-12, 6)
+    variance: float = float("inf")
 
 
 _FLOAT16 = Range(
@@ -70,6 +71,7 @@ _FLOAT16 = Range(
     sizes=(-4, 4),
     grid=(-4, 2),
     known=(-4, 3),
+    variance=3e4,
 )
 RANGES: Mapping[str, Range] = {
     "float32": Range(),
@@ -210,7 +212,7 @@ def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float, l
         "dy": (numbers.standard_normal(rows.shape) + along[0] + along[1] * x_hat)
         * 10.0 ** numbers.integers(limits.decades[0], limits.decades[1] + 1),
         "running_mean": rows[:, 0] + scale[:, 0] * numbers.standard_normal(channels),
-        "running_var": scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels),
+        "running_var": np.minimum(scale[:, 0] ** 2 * 10.0 ** numbers.uniform(-2, 2, size=channels), limits.variance),
     }
 
 

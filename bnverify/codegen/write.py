@@ -16,6 +16,7 @@ from bnverify.symbolic.registry import derived
 from bnverify.symbolic.rounding import first_order, majorant, root_degree
 
 FOLDER = Path(__file__).resolve().parent.parent / "generated"
+SECONDS = ("second_x", "second_gamma", "second_dy")
 BOUND_IMPORTS = ("from typing import Any", "", "import numpy as np", "", "Array = np.ndarray[Any, np.dtype[Any]]")
 ARB_IMPORTS = (
     "from flint import arb",
@@ -78,6 +79,9 @@ def bound_programs() -> list[tuple[Program, str]]:
     whole, inference = whole_gradient(), derived("inference").program
     backward, update = derived("inference_backward").program, derived("running_update").program
     input_only = backward.needed_for([backward.symbol("dx")])
+    tangent, second = derived("output_tangent").program, derived("second_gradient").program
+    inference_tangent = derived("inference_output_tangent").program
+    inference_second = derived("inference_second_gradient").program
     parameters = ("dgamma", "dbeta")
     return [
         (
@@ -104,6 +108,21 @@ def bound_programs() -> list[tuple[Program, str]]:
             "First-order rounding errors of the stored statistics.",
         ),
         (majorant(update, ["new_running_var"], "running_majorant"), "The majorant of the stored variance."),
+        (first_order(tangent, ["ty"], "tangent_error"), "First-order rounding error of the tangent of y in training."),
+        (majorant(tangent, ["ty"], "tangent_majorant"), "The majorant of the tangent of y in training."),
+        (
+            first_order(second, SECONDS, "second_error"),
+            "First-order rounding errors of the gradients of the gradients in training.",
+        ),
+        (majorant(second, SECONDS, "second_majorant"), "The majorants of the gradients of the gradients in training."),
+        (
+            first_order(inference_tangent, ["ty"], "inference_tangent_error"),
+            "First-order rounding error of the tangent of y in inference.",
+        ),
+        (
+            first_order(inference_second, SECONDS, "inference_second_error"),
+            "First-order rounding errors of the gradients of the gradients in inference.",
+        ),
     ]
 
 
@@ -117,6 +136,8 @@ def _bounds_module() -> list[str]:
     for program, summary in printed:
         lines += ["", "", *bounds.print_bound(program, summary)]
     degrees = {output: root_degree(whole_gradient(), output) for output in ("y", "dx", "dgamma")}
+    degrees["ty"] = root_degree(derived("output_tangent").program, "ty")
+    degrees |= {output: root_degree(derived("second_gradient").program, output) for output in SECONDS}
     return [
         *lines,
         "",
