@@ -7,7 +7,7 @@ undecided, not passed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,10 @@ class Power:
 
     def __post_init__(self) -> None:
         self.without = (*self.without, *(n for n in meaningless(self.convention) if n in self.of.catches))
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Leave out mutations that no case of the selected precisions can show (in pure half, right and wrong are close)."""
+        self.without = (*self.without, *names)
 
     def count(self, case: Case, drawn: Mapping[str, Any]) -> None:
         """Add the mutations that this case shows."""

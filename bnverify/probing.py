@@ -33,9 +33,7 @@ def _part(case: DirectedCase) -> list[DirectedCase]:
 
 CAPABILITIES: Mapping[str, Capability] = {
     "inference": Capability(lambda s, c: s.run(c, training=False)),
-    "gradients": Capability(
-        lambda s, c: s.run(c, gradients=True), (("backward",),), "the target has no backward pass"
-    ),
+    "gradients": Capability(lambda s, c: s.run(c, gradients=True), (("backward",),), "the target has no backward pass"),
     "inference_gradients": Capability(
         lambda s, c: s.run(c, training=False, gradients=True), after=("gradients", "inference")
     ),

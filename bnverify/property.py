@@ -11,8 +11,25 @@ if TYPE_CHECKING:
 
     from bnverify.subject import Subject
 
-CAPABILITIES = ("inference", "gradients", "inference_gradients", "state", "eps")
-"""What a property may need beyond forward in training; ``eps`` means that each call can be given another eps."""
+CAPABILITIES = (
+    "inference",
+    "gradients",
+    "inference_gradients",
+    "jvp",
+    "inference_jvp",
+    "double_backward",
+    "inference_double_backward",
+    "merge",
+    "session",
+    "options",
+    "state",
+    "eps",
+)
+"""What a property may need beyond forward in training.
+
+``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
+calls. ``options``: a constructor with further settings. ``merge``: statistics of parts.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Property:
     check: ``check(subject, case, **drawn)`` returns None or raises a Disagreement.
     data: the name of the case strategy (see strategies.STRATEGIES).
     draws: further drawn arguments by name, each a function of the subject that returns a Hypothesis strategy.
-    applies: returns None, or the reason why the property has no meaning for a subject.
+    precisions: those that it is judged in, where not all (the check's docstring says why).
     """
 
     name: str
@@ -35,6 +52,7 @@ class Property:
     draws: Mapping[str, Callable[[Subject], SearchStrategy[Any]]] = field(default_factory=dict)
     weight: float = 1.0
     """The share of cases that it gets, relative to others."""
+    precisions: tuple[str, ...] | None = None
 
 
 _properties: dict[str, Property] = {}
@@ -50,6 +68,7 @@ def conformance_property(
     data: str = "hard",
     draws: Mapping[str, Callable[[Any], Any]] | None = None,
     weight: float = 1.0,
+    precisions: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -68,7 +87,16 @@ def conformance_property(
                 f"the property {name} needs {unknown.pop()}, but capabilities are {', '.join(CAPABILITIES)}"
             )
         _properties[name] = Property(
-            name, claim, source, tuple(needs), tuple(catches), check, data, draws or {}, weight
+            name,
+            claim,
+            source,
+            tuple(needs),
+            tuple(catches),
+            check,
+            data,
+            draws or {},
+            weight,
+            None if precisions is None else tuple(precisions),
         )
         return check
 

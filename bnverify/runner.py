@@ -17,6 +17,7 @@ from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError
 from bnverify.outcome import Outcome, place_of
 from bnverify.power import Power
+from bnverify.precision import PRECISIONS
 from bnverify.property import Property
 from bnverify.strategies import STRATEGIES
 from bnverify.subject import Raised, Subject
@@ -50,7 +51,7 @@ class _Enough(BaseException):
 
 def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, *, shrink: bool = True) -> Outcome:
     """Return the outcome of one property; whatever the implementation does is a value of it."""
-    required = all(need in subject.required or need == "eps" for need in prop.needs)
+    required = all(need in subject.required or need in ("eps", "options") for need in prop.needs)
     blank = Outcome(prop.name, "unsupported", required, prop.claim, prop.source)
     for need in prop.needs:
         if need == "eps" and subject.fixed_eps:
@@ -58,8 +59,13 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
         reason = subject.lacks(need)
         if reason is not None:
             return replace(blank, required=False, message=reason)
+        if need == "options" and not subject.options:
+            return replace(blank, required=False, message="the target has no constructor with further settings")
         if need in subject.failing:
             return replace(blank, status="errored", message=f"a plain case raised: {subject.failing[need]}")
+    subject = _narrowed(prop, subject)
+    if not subject.dtypes:
+        return replace(blank, required=False, message=f"judged in {', '.join(prop.precisions or ())} alone")
     started = time.perf_counter()
     uses_gradients = "gradients" in prop.needs or "gradients" not in subject.missing
     subjects = (subject, *(subject.variants if uses_gradients else ()))
@@ -73,6 +79,12 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
         outcome = _Run(prop, one, share, seed, shrink).outcome(replace(blank, variant=one.target if number else ""))
         found = outcome if number == 0 else _worse(found, outcome)
     return replace(found, seconds=time.perf_counter() - started)
+
+
+def _narrowed(prop: Property, subject: Subject) -> Subject:
+    """Return the subject with the precisions in which it offers all that a property needs, and is judged by it."""
+    allowed = [prop.precisions or subject.dtypes, *(subject.precisions_of.get(n, subject.dtypes) for n in prop.needs)]
+    return subject.with_capabilities(dtypes=tuple(d for d in subject.dtypes if all(d in names for names in allowed)))
 
 
 def _worse(first: Outcome, second: Outcome) -> Outcome:
@@ -100,6 +112,8 @@ class _Run:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
         power = Power(self.prop, self.subject.convention, without)
         self._draw(power)
+        if all(PRECISIONS[name].pure_half for name in self.subject.dtypes):
+            power.leave_out(power.missing)
         record = self.record
         common = replace(
             blank,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hypothesis import strategies as st
 
-from bnverify.case import Array, Case, LinearCase
+from bnverify.case import Array, Case, DirectedCase, LinearCase
 from bnverify.convention import CUMULATIVE
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.precision import PRECISIONS
@@ -331,8 +331,27 @@ def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
     )
 
 
+@st.composite
+def directed_cases(draw: st.DrawFn, subject: Subject) -> DirectedCase:
+    """Hard cases with a direction for a JVP or a double backward pass: parts along 1, along x_hat and outside both."""
+    case = draw(hard_cases(subject))
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed of the direction"))
+    rows = case.rows(case.x).astype(np.float64)
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    along = numbers.standard_normal((2, case.channels, 1)) * 2
+    scale = np.sqrt((centred**2).mean(axis=1, keepdims=True) + case.eps)
+    direction = numbers.standard_normal(rows.shape) + along[0] + along[1] * centred / scale
+    return DirectedCase(
+        **{name: getattr(case, name) for name in _FIELDS},
+        vx=case.unrows(direction),
+        vgamma=numbers.standard_normal(case.channels),
+        vbeta=numbers.standard_normal(case.channels),
+    )
+
+
 STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "hard": hard_cases,
+    "directed": directed_cases,
     "known": known_cases,
     "dyadic": dyadic_cases,
     "linear": linear_cases,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnverify.generated import numpy_functions as right
 from bnverify.generated.mutants import MUTANTS
 from bnverify.symbolic import derived, interpret
-from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TRAINING, by_name
+from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, SECOND, TANGENT, TRAINING, by_name
 
 Array = NDArray[np.float64]
 C, N, S = 3, 4, 2
@@ -32,6 +32,8 @@ def data() -> dict[str, Any]:
         "running_var": np.array([4.0, 0.5, 7.0]),
         "update_rate": RATE,
         "correction": 1,
+        **{n: numbers.normal(-0.5, 2.0, size=(N, C, S)) for n in ("tx", "ddx")},
+        **{n: numbers.normal(0.5, 1.0, size=C) for n in ("tgamma", "tbeta", "ddgamma", "ddbeta")},
     }
 
 
@@ -56,12 +58,32 @@ def running(d: Mapping[str, Any]) -> tuple[Array, ...]:
     )
 
 
+def tangent(d: Mapping[str, Any]) -> tuple[Array, ...]:
+    _, mean, _, inv_std = right.training_forward(d["x"], d["gamma"], d["beta"], d["eps"])
+    return (right.training_jvp(d["tx"], d["tgamma"], d["tbeta"], d["x"], d["gamma"], mean, inv_std),)
+
+
+def second(d: Mapping[str, Any]) -> tuple[Array, ...]:
+    _, mean, _, inv_std = right.training_forward(d["x"], d["gamma"], d["beta"], d["eps"])
+    return right.training_double_backward(
+        d["ddx"], d["ddgamma"], d["ddbeta"], d["dy"], d["x"], d["gamma"], mean, inv_std
+    )
+
+
 STEPS: Mapping[str, tuple[Callable[[Mapping[str, Any]], tuple[Array, ...]], tuple[str, ...], tuple[str, ...]]] = {
     "training": (training, ("x", "gamma", "beta", "eps", "dy"), TRAINING),
     "inference": (inference, ("x", "gamma", "beta", "running_mean", "running_var", "eps", "dy"), INFERENCE),
     "running": (running, ("x", "running_mean", "running_var", "update_rate", "correction"), RUNNING),
+    "tangent": (tangent, ("x", "gamma", "beta", "eps", "tx", "tgamma", "tbeta"), TANGENT),
+    "second": (second, ("x", "gamma", "beta", "eps", "dy", "ddx", "ddgamma", "ddbeta"), SECOND),
 }
-PROGRAMS = {"training": "input_gradient", "inference": "inference_gradient", "running": "running_update"}
+PROGRAMS = {
+    "training": "input_gradient",
+    "inference": "inference_gradient",
+    "running": "running_update",
+    "tangent": "output_tangent",
+    "second": "second_gradient",
+}
 
 # Some 100 roundings of 2^-53 on numbers of size 10: a fault of a formula is larger by twelve decades on these data.
 ROUNDINGS = 1000 * 2.0**-53
@@ -81,7 +103,7 @@ def test_every_printed_mutation_differs_from_the_right_program(name: str) -> Non
     step, function = MUTANTS[name]
     compute, parameters, names = STEPS[step]
     values = data()
-    assert differing(function(*(values[p] for p in parameters)), compute(values), names)
+    assert differing(as_tuple(function(*(values[p] for p in parameters))), compute(values), names)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +113,9 @@ def test_a_mutation_of_one_result_leaves_the_others_alone(name: str) -> None:
     step, function = MUTANTS[name]
     compute, parameters, names = STEPS[step]
     values = data()
-    assert differing(function(*(values[p] for p in parameters)), compute(values), names) == set(by_name()[name].changes)
+    assert differing(as_tuple(function(*(values[p] for p in parameters))), compute(values), names) == set(
+        by_name()[name].changes
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -104,6 +128,10 @@ def test_the_right_printed_program_equals_the_right_program(step: str) -> None:
     found = interpret.run(program, inputs, lengths, "ci")
     shaped = tuple(as_printed(found[n], "i" in program.axes[program.symbol(n)]) for n in names)
     assert differing(shaped, compute(values), names) == set()
+
+
+def as_tuple(found: Any) -> tuple[Array, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 def as_rows(value: Any, lengths: Mapping[str, int]) -> Array:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bnverify.codegen import arrays, bounds, channels
 from bnverify.codegen.dialects import NUMPY, TORCH, Dialect
 from bnverify.codegen.functions import Function, array_functions, oracle_functions, whole_gradient
-from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TRAINING, Mutation
+from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TANGENT, TRAINING, Mutation
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 from bnverify.symbolic.rounding import first_order, majorant, root_degree
@@ -151,6 +151,8 @@ STEPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "training": (("x", "gamma", "beta", "eps", "dy"), TRAINING),
     "inference": (("x", "gamma", "beta", "running_mean", "running_var", "eps", "dy"), INFERENCE),
     "running": (("x", "running_mean", "running_var", "update_rate", "correction"), RUNNING),
+    "tangent": (("x", "gamma", "beta", "eps", "tx", "tgamma", "tbeta"), TANGENT),
+    "second": (("x", "gamma", "beta", "eps", "dy", "ddx", "ddgamma", "ddbeta"), SECONDS),
 }
 """The parameters and results of a whole step, the same for every mutation of it."""
 
@@ -161,9 +163,13 @@ def _mutant(mutation: Mutation) -> Function:
     missing = [p for p in parameters if p not in {s.name for s in program.inputs}]
     if missing:  # a mutation may not use an input at all: it keeps the parameter
         step = derived(
-            {"training": "input_gradient", "inference": "inference_backward", "running": "running_update"}[
-                mutation.step
-            ]
+            {
+                "training": "input_gradient",
+                "inference": "inference_backward",
+                "running": "running_update",
+                "tangent": "output_tangent",
+                "second": "second_gradient",
+            }[mutation.step]
         )
         extra = [step.program.symbol(p) for p in missing]
         program = Program(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from functools import cache
+
+from bnverify import faults
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.errors import UsageError
 from bnverify.faults.mutant import Mutant
@@ -11,13 +16,22 @@ from bnverify.subject import Subject
 from bnverify.probing import probe
 
 
+@cache
+def _load() -> None:
+    """Import every module of this package: each registers its faults."""
+    for module in sorted(pkgutil.iter_modules(faults.__path__), key=lambda m: m.name):
+        _ = importlib.import_module(f"{faults.__name__}.{module.name}")
+
+
 def names() -> list[str]:
     """Return the names of all seeded faults, mutations first."""
+    _load()
     return [*mutants.MUTANTS, *FAULTS]
 
 
 def meaning(name: str) -> str:
     """Return what is wrong with a fault, in words."""
+    _load()
     if name in FAULTS:
         return FAULTS[name][1]
     document = mutants.MUTANTS[name][1].__doc__ or ""

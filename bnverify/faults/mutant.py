@@ -91,6 +91,41 @@ class Mutant(Implementation):
         dx, dgamma, dbeta = found
         return dx.astype(dtype), dgamma.astype(own), dbeta.astype(own)
 
+    def jvp(self, saved: Any, *direction: Any) -> Any:
+        """Return the tangent of y."""
+        training, (dtype, _), (x, gamma, beta, mean, var), eps = saved
+        tx, tgamma, tbeta = (np.asarray(v, dtype=np.float64) for v in direction)
+        with np.errstate(all="ignore"):
+            if not training:
+                ty = right.inference_jvp(tx, tgamma, tbeta, x, gamma, mean, var, eps, **self._axis)
+            elif self.step == "tangent":
+                (ty,) = _as_tuple(self.function(x, gamma, beta, eps, tx, tgamma, tbeta, **self._axis))
+            else:
+                _, mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **self._axis)
+                ty = right.training_jvp(tx, tgamma, tbeta, x, gamma, mean, inv_std, **self._axis)
+        return ty.astype(dtype)
+
+    def double_backward(self, saved: Any, dy: Any, *direction: Any) -> tuple[Any, Any, Any]:
+        """Return second_x, second_gamma and second_dy."""
+        training, (dtype, own), (x, gamma, beta, mean, var), eps = saved
+        dy, ddx, ddgamma, ddbeta = (np.asarray(v, dtype=np.float64) for v in (dy, *direction))
+        with np.errstate(all="ignore"):
+            if not training:
+                found = right.inference_double_backward(
+                    ddx, ddgamma, ddbeta, dy, x, gamma, mean, var, eps, **self._axis
+                )
+            elif self.step == "second":
+                found = self.function(x, gamma, beta, eps, dy, ddx, ddgamma, ddbeta, **self._axis)
+            else:
+                _, mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **self._axis)
+                found = right.training_double_backward(ddx, ddgamma, ddbeta, dy, x, gamma, mean, inv_std, **self._axis)
+        second_x, second_gamma, second_dy = found
+        return second_x.astype(dtype), second_gamma.astype(own), second_dy.astype(dtype)
+
+
+def _as_tuple(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
 
 @lru_cache(maxsize=256)
 def mutant(name: str, convention: Convention) -> Subject:

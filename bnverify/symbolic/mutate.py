@@ -24,7 +24,7 @@ class Mutation:
 
     name: str
     form: str
-    """forward, output, closed, staged, inference, inference_gradient or running."""
+    """forward, output, closed, staged, inference, inference_gradient, running, tangent or second."""
     changes: Mapping[str, str]
     meaning: str
     before: tuple[tuple[str, str, str], ...] = field(default=())
@@ -32,10 +32,8 @@ class Mutation:
 
     @property
     def step(self) -> str:
-        """The step whose results differ: training, inference or running."""
-        return {"inference": "inference", "inference_gradient": "inference", "running": "running"}.get(
-            self.form, "training"
-        )
+        """The step whose results differ: training, inference, running, tangent or second."""
+        return _STEP_OF.get(self.form, "training")
 
     def program(self) -> Program:
         """Return the mutated program of the whole step."""
@@ -45,6 +43,15 @@ class Mutation:
 TRAINING = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta")
 INFERENCE = ("y", "dx", "dgamma", "dbeta")
 RUNNING = ("new_running_mean", "new_running_var")
+TANGENT = ("ty",)
+SECOND = ("second_x", "second_gamma", "second_dy")
+_STEP_OF = {
+    "inference": "inference",
+    "inference_gradient": "inference",
+    "running": "running",
+    "tangent": "tangent",
+    "second": "second",
+}
 PATHS = "gamma*inv_std*(dy - dbeta/m - dgamma*x_hat/m)"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -199,6 +206,90 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "running-mean-not-updated", "running", {"new_running_mean": "running_mean"}, "the stored mean is never updated"
     ),
+    Mutation(
+        "jvp-mean-path-dropped",
+        "tangent",
+        {"ty": "tx*gamma*inv_std + tbeta + ty_per_x_hat*x_hat"},
+        "the tangent of y lacks the path through the mean",
+    ),
+    Mutation(
+        "jvp-variance-path-dropped",
+        "tangent",
+        {"ty_per_x_hat": "tgamma"},
+        "the tangent of y lacks the path through the variance",
+    ),
+    Mutation(
+        "jvp-statistics-constant",
+        "tangent",
+        {"ty": "tx*gamma*inv_std + tbeta + tgamma*x_hat"},
+        "the tangent of y takes the batch statistics for constants",
+    ),
+    Mutation(
+        "jvp-gamma-missing",
+        "tangent",
+        {"ty": "centred_tx*inv_std + tbeta + (tgamma - inv_std*sum_tx_x_hat/m)*x_hat"},
+        "the tangent of x enters that of y without gamma",
+    ),
+    Mutation(
+        "jvp-gamma-tangent-dropped",
+        "tangent",
+        {"ty_per_x_hat": "-gamma*inv_std*sum_tx_x_hat/m"},
+        "the tangent of gamma does not enter that of y",
+    ),
+    Mutation(
+        "jvp-beta-tangent-dropped",
+        "tangent",
+        {"ty": "centred_tx*gamma*inv_std + ty_per_x_hat*x_hat"},
+        "the tangent of beta does not enter that of y",
+    ),
+    Mutation(
+        "second-statistics-constant",
+        "second",
+        {"second_x": "inv_std*ddgamma*dy"},
+        "the double backward pass takes the batch statistics for constants when it differentiates by x",
+    ),
+    Mutation(
+        "second-x-missing",
+        "second",
+        {"second_x": "0*x"},
+        "the backward pass is taken for linear in dy alone: its gradient by x is 0",
+    ),
+    Mutation(
+        "second-x-curvature-halved",
+        "second",
+        {
+            "second_x_per_x_hat": "(-ddgamma*dgamma + 2*dgamma*gamma*inv_std*sum_ddx_x_hat/m"
+            " - gamma*inv_std*sum_ddx_dy)/m"
+        },
+        "the term of third order in 1/s has the factor 2 for 3",
+    ),
+    Mutation(
+        "second-x-gamma-path-dropped",
+        "second",
+        {
+            "second_x": "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m - centred_dy*gamma*inv_std*sum_ddx_x_hat/m"
+            " + (3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)*x_hat/m)"
+        },
+        "the upstream gradient of dgamma does not reach x",
+    ),
+    Mutation(
+        "second-gamma-variance-path-dropped",
+        "second",
+        {"second_gamma": "inv_std*sum_ddx_dy"},
+        "the gradient by gamma lacks the path through the variance",
+    ),
+    Mutation(
+        "second-dy-variance-path-dropped",
+        "second",
+        {"second_dy": "centred_ddx*gamma*inv_std + ddbeta + ddgamma*x_hat"},
+        "the gradient by dy lacks the path through the variance",
+    ),
+    Mutation(
+        "second-dy-mean-path-dropped",
+        "second",
+        {"second_dy": "ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x_hat"},
+        "the gradient by dy lacks the path through the mean",
+    ),
 )
 
 
@@ -254,6 +345,14 @@ def _running(mutation: Mutation) -> Program:
     return _outputs(_changed(derived("running_update").program, mutation), RUNNING)
 
 
+def _tangent(mutation: Mutation) -> Program:
+    return _outputs(_changed(derived("output_tangent").program, mutation), TANGENT)
+
+
+def _second(mutation: Mutation) -> Program:
+    return _outputs(_changed(derived("second_gradient").program, mutation), SECOND)
+
+
 _BUILD = {
     "forward": _forward,
     "output": _closed,
@@ -262,4 +361,6 @@ _BUILD = {
     "inference": _inference,
     "inference_gradient": _inference_gradient,
     "running": _running,
+    "tangent": _tangent,
+    "second": _second,
 }
