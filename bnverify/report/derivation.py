@@ -14,7 +14,7 @@ from bnverify.errors import UsageError
 from bnverify.symbolic.certify import Certificate, certify
 from bnverify.symbolic.normal_form import normal_forms
 from bnverify.symbolic.program import Program, Statement
-from bnverify.symbolic.prove import Proof
+from bnverify.symbolic.proof import Equation, Proof, Step
 from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, names
 
 GREEK = {
@@ -163,32 +163,44 @@ def _right_side(statement: Statement) -> str:
 
 
 def _steps(proof: Proof) -> list[str]:
-    lines = [f"{s.left}  =  {s.right}" + (f"   [{', '.join(s.axioms)}]" if s.axioms else "") for s in proof.steps]
-    for equation in proof.claims:
-        lines += [
-            f"left of '{equation.what}'  =  {equation.left}",
-            f"right of '{equation.what}'  =  {equation.right}",
-            f"left - right  =  {equation.residual}" + ("   [proved]" if equation.proved else "   [not proved]"),
-        ]
-    return lines
+    return [*map(_step, proof.steps), *(line for claim in proof.claims for line in _claim(claim))]
+
+
+def _step(step: Step) -> str:
+    relation = step.relation if step.relation == ":" else f"  {step.relation}"
+    return f"{step.left}{relation}  {step.right}" + (f"   [{', '.join(step.axioms)}]" if step.axioms else "")
+
+
+def _claim(claim: Equation) -> list[str]:
+    """Return a claim with the steps that are its own: its two sides, what is left of them, and whether that proves it."""
+    sides = [f"left of '{claim.what}'  =  {claim.left}", f"right of '{claim.what}'  =  {claim.right}"]
+    if claim.relation not in _RELATIONS_OF_NUMBERS:
+        sides = [f"{claim.left} {claim.relation} {claim.right}"]
+    own = [f"'{claim.what}'", *(f"  {_step(step)}" for step in claim.steps)] if claim.steps else []
+    proved = "proved" if claim.proved else "not proved"
+    return [*own, *sides, f"{claim.gap}  =  {claim.residual}   [{proved}]"]
 
 
 def _conditions(proof: Proof) -> list[str]:
     return [
-        f"domain: {', '.join(('m >= 1', 'eps >= 0', *proof.roots, *proof.domain))}",
+        f"domain: {', '.join((*(proof.counts or ('m >= 1',)), 'eps >= 0', *proof.roots, *proof.domain))}",
         f"side conditions: {', '.join(proof.side_conditions) or 'none'}",
     ]
 
 
 def _refused(proof: Proof) -> list[str]:
-    return [f"not proved: {e.what}   (left - right = {e.residual})" for e in proof.false_variants]
+    return [f"not proved: {e.what}   ({e.gap} = {_short(e.residual)})" for e in proof.false_variants]
+
+
+def _short(text: str, *, length: int = 400) -> str:
+    return text if len(text) <= length else f"{text[:length]} ... and {len(text) - length} characters more"
 
 
 def _proof_text(law: LawEntry, proof: Proof) -> str:
     lines = [
         f"{law.name}: {law.statement}",
         f"source: {law.source}",
-        f"verdict: {proof.verdict}, for every m",
+        f"verdict: {proof.verdict}, for {proof.scope}",
         *_conditions(proof),
         "",
         "steps",
@@ -206,7 +218,7 @@ def _proof_markdown(law: LawEntry, proof: Proof) -> str:
         "",
         f"{law.statement}.",
         "",
-        f"Source: {law.source}. Verdict: **{proof.verdict}**, for every m.",
+        f"Source: {law.source}. Verdict: **{proof.verdict}**, for {proof.scope}.",
         "",
         *(f"- {line}" for line in _conditions(proof)),
         "",
@@ -224,18 +236,28 @@ def _proof_markdown(law: LawEntry, proof: Proof) -> str:
 
 
 def _proof_latex(law: LawEntry, proof: Proof) -> str:
-    rows = [rf"  {_named(e.left)} &= {_named(e.right)} \\" for e in proof.claims]
-    comments = [
-        f"% {line}"
-        for line in (f"{law.name}: {law.statement}", f"verdict: {proof.verdict}", *_conditions(proof), *_steps(proof))
-    ]
+    rows = [rf"  {_typed(e.left)} &{_RELATIONS[e.relation]} {_typed(e.right)} \\" for e in proof.claims]
+    head = f"verdict: {proof.verdict}, for {proof.scope}"
+    comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", head, *_conditions(proof), *_steps(proof))]
     return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
 
 
-def _named(text: str) -> str:
-    return rf"\texttt{{{text.replace('_', chr(92) + '_')}}}"
+def _typed(text: str) -> str:
+    """Return plain text as LaTeX that prints it as it is."""
+    return rf"\texttt{{{''.join(_ESCAPED.get(c, c) for c in text)}}}"
 
 
+_RELATIONS_OF_NUMBERS = ("=", "<=")
+_RELATIONS: Mapping[str, str] = {
+    "=": "=",
+    "<=": r"\le",
+    "=>": r"\Rightarrow",
+    "depends on": r"\text{ depends on }",
+}
+"""How the relations that claims state are printed in LaTeX."""
+_ESCAPED: Mapping[str, str] = {c: rf"\{c}" for c in "_#&%$"} | {
+    "{": r"\{", "}": r"\}", "^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}",
+}  # fmt: skip
 _PROGRAMS: Mapping[str, Callable[[Derivation, Certificate], str]] = {
     "text": _program_text,
     "latex": _program_latex,

@@ -45,6 +45,8 @@ def evaluate(
     missing = [s.name for s in symbols if s not in env]
     if missing:
         raise UnknownSymbolError(f"{', '.join(missing)} in {expr} has no value")
+    if expr.is_Integer:
+        return np.asarray(number(int(expr)))
     rewritten = expr.replace(lambda e: isinstance(e, sp.Pow) and (e.exp.is_negative or not e.exp.is_Integer), _power)
     fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
     names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}

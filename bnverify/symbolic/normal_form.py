@@ -80,6 +80,11 @@ class Coordinates:
         self.centre_of[symbol], self.mean_of[symbol] = centre, mean
         return mean + centre
 
+    def own_leaf(self, symbol: sp.Symbol, letters: Indices) -> sp.Expr:
+        """Declare a leaf that a rule of proof makes itself, for any value, and return its normal form."""
+        self._make(symbol, letters)
+        return self._leaf(symbol, letters)
+
     def parameter(self, symbol: sp.Symbol) -> sp.Symbol:
         """Declare a scalar that belongs to no index."""
         self._declare(symbol, NO_INDICES)
@@ -111,10 +116,21 @@ class Coordinates:
     # ------------------------------------------------------------------------------------------- expressions
 
     def value(self, expr: sp.Expr, env: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
-        """Return ``expr`` with every symbol replaced by its normal form, roots taken and ε eliminated."""
+        """Return ``expr`` with every symbol replaced by its normal form, roots taken and ε eliminated.
+
+        What the expression divides by is a side condition even where it cancels, or is multiplied by 0.
+
+        Raises:
+            SymbolicError: it divides by 0.
+        """
         for symbol in expr.free_symbols:
             if symbol not in env and symbol not in self.sizes.values() and symbol not in self.axes:
                 raise UnknownSymbolError(f"{symbol} in {expr} has no index set, but should be declared")
+        for power in expr.atoms(sp.Pow):
+            if power.exp.is_negative:
+                divided = self.canonical(power.xreplace(dict(env)))
+                if divided.has(sp.zoo, sp.nan):
+                    raise SymbolicError(f"{expr} divides by {power.base}, which is 0 here")
         return self.canonical(expr.xreplace(dict(env)))
 
     def canonical(self, expr: sp.Expr) -> sp.Expr:
@@ -159,13 +175,21 @@ class Coordinates:
 
     def numerator(self, expr: sp.Expr) -> sp.Expr:
         """Return the expanded numerator of ``expr``; it is 0 only if ``expr`` is 0 wherever the divisors are not."""
-        opened = self.canonical(expr).xreplace({inverse: 1 / base for base, inverse in self.reciprocals.items()})
-        top, bottom = sp.fraction(sp.together(opened))
+        top, bottom = sp.fraction(sp.together(self.opened(self.canonical(expr))))
         self._divide_by(bottom)
         top = sp.expand(top)
         for root in reversed(self.extensions):
             top = self._reduce_extension(top, root, self.extensions[root])
         return top
+
+    def opened(self, expr: sp.Expr) -> sp.Expr:
+        """Return ``expr`` with the opaque reciprocals of sums written as what they are."""
+        return expr.xreplace({inverse: 1 / base for base, inverse in self.reciprocals.items()})
+
+    def shown(self, form: sp.Expr) -> str:
+        """Return a normal form as text for a person, without opaque reciprocals."""
+        opened = self.opened(form)
+        return str(form if opened == form else sp.factor(opened))
 
     # ---------------------------------------------------------------------------------------------- the rules
 
@@ -282,7 +306,7 @@ class Coordinates:
         outside, inside = sp.Integer(1), sp.Integer(1)
         for factor in sp.Mul.make_args(base):
             symbol, power = factor.as_base_exp()
-            if power.is_Integer and power % 2 == 0:
+            if (power.is_Integer and power % 2 == 0) or (factor.is_Rational and sp.sqrt(factor).is_Rational):
                 outside *= sp.sqrt(factor)
             elif symbol.is_positive and power.is_Integer:
                 sign = 1 if power > 0 else -1

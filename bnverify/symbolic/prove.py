@@ -1,122 +1,33 @@
-"""Proofs of laws for a symbolic count, and witnesses against what does not hold.
+"""Proofs of laws for a symbolic count.
 
 A law is a function of a *setting*. The setting of the prover answers with normal forms, the setting of the witness
-search with numbers of 50 digits; both read the same law, so that a law cannot mean one thing when it is proved and
-another when it is tried out. A normal form that is not zero is *not proved*: it is refuted only by a witness.
+search (witness.py) with numbers of 50 digits; both read the same law, so that a law cannot mean one thing when it is
+proved and another when it is tried out. A normal form that is not zero is *not proved*: it is refuted only by a witness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
-import mpmath
-import numpy as np
 import sympy as sp
 
 from bnverify.errors import SymbolicError
-from bnverify.symbolic import interpret
+from bnverify.symbolic import symmetry, transform
+from bnverify.symbolic.induction import Induction, own_value, prove_induction
 from bnverify.symbolic.normal_form import Coordinates, centred_as_needed
-from bnverify.symbolic.program import EPS, Indices, Program, indices
+from bnverify.symbolic.program import EPS, Program, indices, size
+from bnverify.symbolic.proof import Equation, Proof, Step
+from bnverify.symbolic.setting import SIGNS, New, Setting, Square, Start, require_new_claim
+from bnverify.symbolic.squares import at_most, never_negative
 
-SIGNS: Mapping[str, Mapping[str, bool]] = {
-    "positive": {"positive": True},
-    "negative": {"negative": True},
-    "nonnegative": {"nonnegative": True},
-    "real": {"real": True},
-}
-
-
-class Setting(Protocol):
-    """What a law is stated in: runs of programs, sums, scalars with a declared sign, and the equations that it claims."""
-
-    def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
-        """Run ``program`` with some inputs replaced, and return the value of every symbol as an attribute."""
-        ...
-
-    def value(self, name: str, letters: str = "", sign: str = "real") -> Any:
-        """Return the leaf of this name; a sign other than real is part of the law's domain and printed with it.
-
-        Two programs' inputs of one name are one leaf. ``sign`` is positive, negative, nonnegative or real.
-        """
-        ...
-
-    def size(self, letter: str) -> Any:
-        """Return the number of values of an index."""
-        ...
-
-    def total(self, expr: Any, letters: str) -> Any:
-        """Return the sum of ``expr`` over the indices."""
-        ...
-
-    def root(self, expr: Any) -> Any:
-        """Return the square root."""
-        ...
-
-    def equal(self, what: str, left: Any, right: Any) -> None:
-        """Claim that two expressions are equal on the domain."""
-        ...
-
-    def differ(self, what: str, left: Any, right: Any) -> None:
-        """Give a false variant of the law, which must not be provable and must have a witness."""
-        ...
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of a proof: what equals what, and by which axioms."""
-
-    left: str
-    right: str
-    axioms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Equation:
-    """A claim of a law, and what became of it."""
-
-    what: str
-    meant_true: bool
-    proved: bool
-    left: str
-    right: str
-    residual: str
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The outcome of proving a law: its equations, the steps that lead there, and what was divided by or assumed."""
-
-    law: str
-    steps: tuple[Step, ...]
-    equations: tuple[Equation, ...]
-    side_conditions: tuple[str, ...]
-    domain: tuple[str, ...]
-    roots: tuple[str, ...] = ()
-    """What is rooted and divided by, and so has to be positive: v + eps in training."""
-
-    @property
-    def claims(self) -> tuple[Equation, ...]:
-        """The equations that the law asserts."""
-        return tuple(e for e in self.equations if e.meant_true)
-
-    @property
-    def false_variants(self) -> tuple[Equation, ...]:
-        """The equations that the law gives as false."""
-        return tuple(e for e in self.equations if not e.meant_true)
-
-    @property
-    def verdict(self) -> str:
-        """``proved``; ``conditional`` where something beyond v + ε > 0 was divided by; else ``not proved``."""
-        if not self.claims or not all(e.proved for e in self.claims):
-            return "not proved"
-        return "conditional" if self.side_conditions else "proved"
+__all__ = ["Equation", "Proof", "Setting", "Step", "prove"]
 
 
 def prove(name: str, law: Callable[[Setting], None]) -> Proof:
-    """Return the proof of ``law`` for every count; nothing is ever instantiated."""
+    """Return the proof of ``law`` for every count; nothing is instantiated but what the law itself is about."""
 
     def work(here: Coordinates) -> Proof:
         setting = _Symbols(here)
@@ -132,26 +43,28 @@ class _Symbols:
 
     here: Coordinates
     steps: list[Step] = field(default_factory=list)
-    equations: list[Equation] = field(default_factory=list)
+    claims: dict[str, Equation] = field(default_factory=dict)
     divided: dict[sp.Expr, None] = field(default_factory=dict)
     rooted: list[sp.Expr] = field(default_factory=list)
-    domain: list[str] = field(default_factory=list)
+    domain: dict[str, None] = field(default_factory=dict)
+    counts: dict[str, None] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------------------------------------ values
 
     def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
         for name, number in given.items():
             if isinstance(number, int):
-                self._restrict(f"{name} = {number}")
+                self.domain[f"{name} = {number}"] = None
+            _require_indices(program, name, self.here.axes_of(sp.sympify(number)))
         values = self.here.run(program, given)
         for statement in program.body:
-            self.steps.append(Step(str(statement), str(values[statement.name.name])))
+            step = Step(str(statement), self.here.shown(values[statement.name.name]))
+            if step not in self.steps:
+                self.steps.append(step)
         return SimpleNamespace(**values)
 
     def value(self, name: str, letters: str = "", sign: str = "real") -> sp.Expr:
-        if sign not in SIGNS:
-            raise SymbolicError(f"unknown sign {sign}, but should be one of {', '.join(SIGNS)}")
-        if sign != "real":
-            self._restrict(f"{name} is {sign}")
-        symbol = EPS if name == "eps" else sp.Symbol(name, **SIGNS[sign])
+        symbol = EPS if name == "eps" else sp.Symbol(name, **self._assumed(name, sign))
         return self.here.canonical(self.here.leaf(symbol, indices(letters)))
 
     def size(self, letter: str) -> sp.Expr:
@@ -163,31 +76,100 @@ class _Symbols:
     def root(self, expr: Any) -> sp.Expr:
         return self.here.canonical(sp.sqrt(expr))
 
+    def written_out(self, program: Program, letter: str, count: int) -> Program:
+        self.counts[f"{program.sizes[letter]} = {count}"] = None
+        return transform.written_out(program, letter, count)
+
+    def one_apart(self, program: Program, letter: str) -> Program:
+        others = size(f"others_{letter}")
+        self.counts[f"every {program.sizes[letter]} >= 2"] = None
+        self.steps.append(Step(str(program.sizes[letter]), str(others + 1), (f"one place of {letter} told apart",)))
+        return transform.one_apart(program, letter, others)
+
+    # ------------------------------------------------------------------------------------------------ claims
+
     def equal(self, what: str, left: Any, right: Any) -> None:
-        self._compare(what, True, left, right)
-        self.divided = dict(self.here.divisors)
-        self.rooted = list(self.here.extensions.values())
+        self._claim(self._compared(what, True, left, right))
 
     def differ(self, what: str, left: Any, right: Any) -> None:
-        self._compare(what, False, left, right)
+        self._claim(self._compared(what, False, left, right))
 
-    def _compare(self, what: str, meant_true: bool, left: Any, right: Any) -> None:
+    def at_most(self, what: str, left: Any, right: Any, *, squares: Sequence[Square], holds: bool = True) -> None:
+        self._claim(at_most(self.here, what, left, right, squares, meant_true=holds))
+
+    def by_induction(
+        self,
+        what: str,
+        *,
+        start: Start,
+        step: Callable[[SimpleNamespace, New], Mapping[str, Any]],
+        claim: Mapping[str, Callable[[SimpleNamespace], Any]],
+        first: int = 0,
+        signs: Mapping[str, str] | None = None,
+        holds: bool = True,
+    ) -> None:
+        induction = Induction.of(sp.Integer, start, step, claim, first, signs)
+        before, self.steps = self.steps, []
+        found = prove_induction(self.here, what, induction, self._new, meant_true=holds)
+        own, self.steps = self.steps, before
+        self._claim(replace(found, steps=(*own, *found.steps)))
+
+    def symmetric(
+        self,
+        what: str,
+        program: Program,
+        letter: str,
+        *,
+        permuted: Sequence[str],
+        moves: Sequence[str] = (),
+        stays: Sequence[str] = (),
+        holds: bool = True,
+    ) -> None:
+        self._claim(
+            symmetry.symmetric(what, program, letter, permuted=permuted, moves=moves, stays=stays, meant_true=holds)
+        )
+
+    def independent(
+        self, what: str, program: Program, letter: str, outputs: Sequence[str], *, holds: bool = True
+    ) -> None:
+        self._claim(symmetry.independent(what, program, letter, outputs, meant_true=holds))
+
+    # ------------------------------------------------------------------------------------------- bookkeeping
+
+    def _claim(self, claim: Equation) -> None:
+        """Keep a claim; what has been divided by and rooted up to a true one are its side conditions."""
+        require_new_claim(claim.what, self.claims)
+        self.claims[claim.what] = claim
+        if claim.meant_true:
+            self.divided = dict(self.here.divisors)
+            self.rooted = list(self.here.extensions.values())
+
+    def _compared(self, what: str, meant_true: bool, left: Any, right: Any) -> Equation:
         left, right = self.here.canonical(left), self.here.canonical(right)
         residual = self.here.numerator(left - right)
-        self.equations.append(Equation(what, meant_true, residual == 0, str(left), str(right), str(residual)))
+        return Equation(what, meant_true, residual == 0, self.here.shown(left), self.here.shown(right), str(residual))
 
-    def _restrict(self, condition: str) -> None:
-        if condition not in self.domain:
-            self.domain.append(condition)
+    def _new(self, name: str, letters: str = "", sign: str = "real") -> sp.Expr:
+        _ = self._assumed(f"every {name}", sign)
+        return self.here.canonical(own_value(self.here, name, letters, sign))
+
+    def _assumed(self, name: str, sign: str) -> Mapping[str, bool]:
+        """Return SymPy's assumption of a sign, which becomes part of the law's domain."""
+        if sign not in SIGNS:
+            raise SymbolicError(f"unknown sign {sign}, but should be one of {', '.join(SIGNS)}")
+        if sign != "real":
+            self.domain[f"{name} is {sign}"] = None
+        return SIGNS[sign]
 
     def proof(self, name: str) -> Proof:
         return Proof(
             name,
             (*self._axioms(), *self.steps),
-            tuple(self.equations),
+            tuple(self.claims.values()),
             self._conditions(),
             tuple(self.domain),
-            tuple(f"{square} > 0" for square in self.here.roots.values()),
+            tuple(f"{self.here.shown(square)} > 0" for square in self.here.roots.values()),
+            tuple(self.counts),
         )
 
     def _axioms(self) -> list[Step]:
@@ -200,8 +182,13 @@ class _Symbols:
             )
             for leaf, centre in here.centre_of.items()
         ]
-        lines += [Step(f"{root}**2", str(square), (f"root, {root} > 0",)) for root, square in here.roots.items()]
-        lines += [Step(f"{root}**2", str(square), (f"root, {root} >= 0",)) for root, square in here.extensions.items()]
+        lines += [
+            Step(f"{root}**2", self.here.shown(square), (f"root, {root} > 0",)) for root, square in here.roots.items()
+        ]
+        lines += [
+            Step(f"{root}**2", self.here.shown(square), (f"root, {root} >= 0",))
+            for root, square in here.extensions.items()
+        ]
         lines += [
             Step(f"sum over {''.join(sorted(over))} of {'*'.join(sorted(map(str, pair)))}", str(name), ("contraction",))
             for (over, pair), name in here.contractions.items()
@@ -214,7 +201,7 @@ class _Symbols:
 
         What only a false variant divided by is stated after them and left out.
         """
-        found = [f"{square} >= 0" for square in self.rooted if not _never_negative(square, self.here)]
+        found = [f"{square} >= 0" for square in self.rooted if not never_negative(square, self.here)]
         for divisor in self.divided:
             if divisor in self.here.roots:
                 continue
@@ -223,120 +210,12 @@ class _Symbols:
         return tuple(dict.fromkeys(found))
 
 
-def _never_negative(form: sp.Expr, here: Coordinates) -> bool:
-    """Return whether a normal form is a sum of products of squares, sums of squares and symbols of a known sign."""
+def _require_indices(program: Program, name: str, letters: frozenset[str]) -> None:
+    """Raise where an input is given an index that it does not have: a sum of the program's might capture it.
 
-    def factor_never_negative(factor: sp.Expr) -> bool:
-        base, power = factor.as_base_exp()
-        if power.is_even or base.is_nonnegative:
-            return True
-        return base in here.atom_body and _never_negative(here.atom_body[base][1], here)
-
-    return all(all(map(factor_never_negative, sp.Mul.make_args(t))) for t in sp.Add.make_args(sp.expand(form)))
-
-
-@dataclass(frozen=True)
-class Witness:
-    """Numbers for which two expressions differ, and by how much."""
-
-    what: str
-    lengths: Mapping[str, int]
-    values: Mapping[str, list[str]]
-    left: str
-    right: str
-
-
-@dataclass
-class _Numbers:
-    """The setting of the witness search: small random dyadic numbers, evaluated with 50 digits."""
-
-    generator: np.random.Generator
-    lengths: Mapping[str, int]
-    order: str
-    drawn: dict[str, Any] = field(default_factory=dict)
-    found: list[tuple[str, bool, Any, Any]] = field(default_factory=list)
-
-    def run(self, program: Program, /, **given: Any) -> SimpleNamespace:
-        inputs = {
-            s.name: given.pop(s.name) if s.name in given else self._leaf(s.name, program.axes[s])
-            for s in program.inputs
-        }
-        inputs = {
-            n: v if isinstance(v, np.ndarray) else np.array(v, dtype=object).reshape((1,) * len(self.order))
-            for n, v in inputs.items()
-        }
-        return SimpleNamespace(**interpret.run(program, inputs, self.lengths, self.order, interpret.MPMATH, mpmath.mpf))
-
-    def value(self, name: str, letters: str = "", sign: str = "real") -> Any:
-        return self._leaf(name, indices(letters), sign)
-
-    def size(self, letter: str) -> Any:
-        return mpmath.mpf(self.lengths[letter])
-
-    def total(self, expr: Any, letters: str) -> Any:
-        array = np.asarray(expr, dtype=object)
-        axes = tuple(self.order.index(letter) for letter in letters)
-        missing = [mpmath.mpf(self.lengths[x]) for x in letters if array.shape[self.order.index(x)] == 1]
-        result: Any = array.sum(axis=axes, keepdims=True)
-        for count in missing:
-            result = result * count
-        return result
-
-    def root(self, expr: Any) -> Any:
-        return np.frompyfunc(interpret.real_root, 1, 1)(expr)
-
-    def equal(self, what: str, left: Any, right: Any) -> None:
-        self.found.append((what, True, left, right))
-
-    def differ(self, what: str, left: Any, right: Any) -> None:
-        self.found.append((what, False, left, right))
-
-    def _leaf(self, name: str, letters: Indices, sign: str = "real") -> Any:
-        if name not in self.drawn:
-            shape = interpret.shape_of(letters, self.lengths, self.order)
-            integers = self.generator.integers(-24, 25, size=shape)
-            if sign in ("positive", "nonnegative") or name == "eps":
-                integers = abs(integers) + 1
-            elif sign == "negative":
-                integers = -abs(integers) - 1
-            self.drawn[name] = np.frompyfunc(lambda k: mpmath.mpf(int(k)) / 8, 1, 1)(integers)
-        return self.drawn[name]
-
-
-def try_out(law: Callable[[Setting], None], *, seed: int, lengths: Mapping[str, int]) -> dict[str, Witness | None]:
-    """Evaluate ``law`` on random numbers of 50 digits; for each equation return a witness against it, or None."""
-    with mpmath.workdps(50):
-        setting = _Numbers(np.random.default_rng(seed), lengths, "".join(lengths))
-        law(setting)
-        result: dict[str, Witness | None] = {}
-        for what, _, left, right in setting.found:
-            gap = np.frompyfunc(abs, 1, 1)(np.asarray(left - right, dtype=object))
-            scale = 1 + max(np.max(abs(np.asarray(left, dtype=object))), np.max(abs(np.asarray(right, dtype=object))))
-            place = np.unravel_index(int(np.argmax(gap.astype(float))), gap.shape) if gap.shape else ()
-            holds = gap[place] <= mpmath.mpf(10) ** -35 * scale
-            result[what] = (
-                None
-                if holds
-                else Witness(
-                    what,
-                    dict(lengths),
-                    {name: [mpmath.nstr(v, 12) for v in np.ravel(array)] for name, array in setting.drawn.items()},
-                    mpmath.nstr(np.broadcast_to(left, gap.shape)[place], 12),
-                    mpmath.nstr(np.broadcast_to(right, gap.shape)[place], 12),
-                )
-            )
-        return result
-
-
-def witness(law: Callable[[Setting], None], what: str, *, lengths: Mapping[str, int], tries: int = 8) -> Witness | None:
-    """Search for numbers that refute one equation of ``law``, smallest counts first."""
-    smallest = [{k: min(n, count) for k, n in lengths.items()} for count in range(1, max(lengths.values()) + 1)]
-    for counts in smallest:
-        for seed in range(tries):
-            try:
-                found = try_out(law, seed=seed, lengths=counts)[what]
-            except ZeroDivisionError:  # outside the domain of the law
-                continue
-            if found is not None:
-                return found
-    return None
+    Raises:
+        SymbolicError: it is given more indices than it has.
+    """
+    more = letters - program.axes[program.symbol(name)]
+    if more:
+        raise SymbolicError(f"{program.name} has {name} without the index {', '.join(sorted(more))}, but is given one")
