@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -65,6 +66,13 @@ class Case:
             if getattr(self, name).shape != (self.channels,):
                 raise UsageError(f"{name} has the shape {getattr(self, name).shape}, but should be ({self.channels},)")
 
+    @cached_property
+    def content(self) -> tuple[Any, ...]:
+        """Everything that the right answers depend on, to be compared and hashed: the bits of the arrays and the settings."""
+        arrays = [getattr(self, name) for name in (*self.data_fields, *self.channel_fields)]
+        bits = tuple((str(a.dtype), a.shape, a.tobytes()) for a in arrays)
+        return (*bits, self.eps, self.update_rate, self.channel_axis)
+
     @property
     def precision(self) -> Precision:
         """The types of the data and of the parameters."""
@@ -82,7 +90,8 @@ class Case:
 
     def rows(self, data: Array) -> Array:
         """Return data of the shape of x as (C, m)."""
-        return np.moveaxis(data, self.channel_axis, 0).reshape(self.channels, -1)
+        axis = range(data.ndim)[self.channel_axis]
+        return data.transpose(axis, *range(axis), *range(axis + 1, data.ndim)).reshape(self.channels, -1)
 
     def unrows(self, rows: Array) -> Array:
         """Return (C, m) values in the shape of x."""

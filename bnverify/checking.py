@@ -15,10 +15,10 @@ from bnverify.convention import Convention, preset
 from bnverify.errors import UsageError
 from bnverify.outcome import Outcome, Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
+from bnverify.probing import probe
 from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
 from bnverify.subject import Subject
-from bnverify.probing import probe
 from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
 

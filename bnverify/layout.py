@@ -14,4 +14,4 @@ def channel_layout(shape: Sequence[int], channel_axis: int) -> tuple[tuple[int, 
     """
     axis = range(len(shape))[channel_axis]
     axes = tuple(k for k in range(len(shape)) if k != axis)
-    return axes, tuple(shape[axis] if k == axis else 1 for k in range(len(shape))), prod(shape[k] for k in axes)
+    return axes, tuple(shape[axis] if k == axis else 1 for k in range(len(shape))), prod([shape[k] for k in axes])

@@ -120,7 +120,7 @@ def second(case: DirectedCase, *, training: bool, precision: int = PRECISION) ->
         for k in range(case.channels):
             own, direction = _channel(case, k, training), _directed(case, k)
             dy = list(map(arb, case.rows(case.dy)[k].tolist()))
-            function = printed.training_seconds if training else printed.inference_seconds
+            function: Any = printed.training_seconds if training else printed.inference_seconds
             rows.append(function(*own, dy, *direction))
         return _collect(case, ("second_x", "second_gamma", "second_dy"), rows)
 

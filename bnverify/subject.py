@@ -284,11 +284,11 @@ def _one_line(problem: BaseException) -> str:
 
 
 class Statistics(NamedTuple):
-    """What a layer has stored: the averages, and how many batches it has counted (None where it does not count)."""
+    """What a layer has stored: the averages, and how many batches it has counted (None where it does not count them)."""
 
     running_mean: Array | None
     running_var: Array | None
-    count: int | None
+    batches: int | None
 
 
 @dataclass

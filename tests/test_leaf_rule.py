@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codegen",),
     ("generated",),
     ("arithmetic", "case", "convention"),
-    ("oracle", "bounds", "known_answers"),
+    ("oracle", "bounds", "known_answers", "rounding_errors"),
     ("compare", "implementation"),
     ("subject", "probing", "property", "strategies", "suite"),
     ("adapters",),

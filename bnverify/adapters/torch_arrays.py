@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,15 +70,25 @@ class ByAutograd(Implementation):
     def forward_mode(self, arguments: Sequence[Any], direction: Sequence[Any], **settings: Any) -> torch.Tensor | None:
         """Return the tangent of y by forward-mode differentiation; arguments are those of ``forward`` by position."""
         with forward_ad.dual_level():
-            duals = [forward_ad.make_dual(v, t) for v, t in zip(arguments[:3], direction, strict=True)]
+            duals = [make_dual(v, t) for v, t in zip(arguments[:3], direction, strict=True)]
             out = self.forward(*duals, *arguments[3:], **settings)
-            return forward_ad.unpack_dual(out.y).tangent
+            return tangent_of(out.y)
 
     def double_backward(self, saved: Any, dy: Any, *direction: Any) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the gradients, dotted with a direction, by x, gamma and dy."""
         y, leaves = saved
         first = torch.autograd.grad(y, leaves, dy, create_graph=True)
         return torch.autograd.grad(first, (leaves[0], leaves[1], dy), direction, allow_unused=True)
+
+
+make_dual: Callable[[Any, Any], torch.Tensor] = forward_ad.make_dual
+
+
+def tangent_of(value: Any) -> torch.Tensor | None:
+    """Return the tangent of a dual tensor, or None where nothing moved it."""
+    unpack: Callable[[Any], Any] = forward_ad.unpack_dual
+    found: torch.Tensor | None = unpack(value).tangent
+    return found
 
 
 def gradients(y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from bnverify.adapters.signatures import parameters
-from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, gradients, require_device
+from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, gradients, make_dual, require_device, tangent_of
 from bnverify.convention import CUMULATIVE, PRESETS, Convention
 from bnverify.errors import TargetError
 from bnverify.implementation import Forward
@@ -86,10 +86,10 @@ class TorchModule(ByAutograd):
         x, gamma, beta, mean, var = arguments
         layer = self._layer(gamma, settings["eps"], settings["update_rate"]).train(settings["training"])
         with forward_ad.dual_level():
-            duals = [forward_ad.make_dual(v, t) for v, t in zip((x, gamma, beta), direction, strict=True)]
+            duals = [make_dual(v, t) for v, t in zip((x, gamma, beta), direction, strict=True)]
             state = dict(zip(STATE, (*duals[1:], mean, var), strict=True))
             y = torch.func.functional_call(layer, state, (duals[0],))
-            return forward_ad.unpack_dual(y).tangent
+            return tangent_of(y)
 
     def session(
         self, gamma: Any, beta: Any, running_mean: Any, running_var: Any, *, eps: float, update_rate: float

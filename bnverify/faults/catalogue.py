@@ -12,8 +12,8 @@ from bnverify.errors import UsageError
 from bnverify.faults.mutant import Mutant
 from bnverify.faults.structural import FAULTS
 from bnverify.generated import mutants
-from bnverify.subject import Subject
 from bnverify.probing import probe
+from bnverify.subject import Subject
 
 
 @cache
