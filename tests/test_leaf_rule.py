@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("symbolic",),
     ("codegen",),
     ("generated",),
-    ("arithmetic", "case", "convention"),
+    ("arithmetic", "case", "convention", "numpy", "torch"),
     ("oracle", "bounds", "known_answers", "rounding_errors"),
     ("compare", "implementation"),
     ("subject", "probing", "property", "strategies", "suite"),
