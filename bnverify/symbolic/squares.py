@@ -54,7 +54,7 @@ def never_negative(form: sp.Expr, here: Coordinates) -> bool:
 
 
 def _terms_never_negative(form: sp.Expr, here: Coordinates) -> bool:
-    return all(
+    return bool(form.is_nonnegative) or all(
         all(_factor_never_negative(factor, here) for factor in sp.Mul.make_args(term))
         for term in sp.Add.make_args(form)
     )
