@@ -1,0 +1,26 @@
+"""Judge one case of a campaign again: ``cd tests; python -m campaign VARIANT PRECISION SEED INDEX``."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from campaign.drawing import draw
+from campaign.judging import judge
+from campaign.variants import subject
+
+
+def main() -> int:
+    """Print the case and its verdict; return 1 unless it passed."""
+    variant, precision, seed, index = sys.argv[1:]
+    torch.set_num_threads(1)
+    under = subject(variant)
+    case = draw(under, precision, int(seed), int(index))
+    verdict = judge(under, case)
+    sys.stdout.write(f"{case!r}\n{verdict}\n")
+    return verdict.status != "passed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
