@@ -357,6 +357,7 @@ STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "linear": linear_cases,
     "unit": unit_cases,
     "constant": lambda subject: hard_cases(subject, ("constant",)),
+    "outlier": lambda subject: hard_cases(subject, ("constant but one", "outlier", "two-level")),
     "two values": lambda subject: cases_of_count(subject, 2),
     "one value": lambda subject: cases_of_count(subject, 1),
     "empty": lambda subject: cases_of_count(subject, 0),

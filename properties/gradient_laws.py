@@ -3,7 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import require_finite, require_form, require_zero
+from bnverify.compare import require_close, require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
 U = bounds.UNIT["float64"]
@@ -62,4 +62,96 @@ def euler(subject, case):
         case=case,
         what="<x - mean, dx> - gamma (1 - rho) dgamma",
         bound=bounds.Bound(limit, expected["dgamma"].bound.judged),
+    )
+
+
+@conformance_property(
+    "norm",
+    claim="|dx|² = (gamma/s)² (|dy|² - dbeta²/m - (2 - rho) dgamma²/m)",
+    needs=["gradients"],
+    source="the eps-exact form of Santurkar et al. 2018, theorem 4.1",
+    catches=[
+        "dx-mean-path-dropped",
+        "dx-variance-path-dropped",
+        "dx-statistics-constant",
+        "dx-gamma-missing",
+        "dgamma-averaged",
+        "gradient-nan",
+    ],
+)
+def norm(subject, case):
+    """dx, dgamma and dbeta come from the implementation; a square is off by (2 |value| + bound) bound."""
+    expected, observed = bounds.training(case), subject.run(case, gradients=True)
+    found = bounds.statistics(case)
+    value, bound = {}, {}
+    for name in ("dx", "dgamma", "dbeta"):
+        whole = expected[name].bound
+        value[name] = require_form(observed[name], whole.value.shape, what=name, case=case).astype(np.float64)
+        require_finite(value[name], whole.judged, what=name, case=case)
+        bound[name] = (2 * abs(value[name]) + whole.value) * whole.value
+    dy = case.rows(case.dy).astype(np.float64)
+    gain = (case.gamma.astype(np.float64) * found.inv_std) ** 2
+    factor = 1 + case.eps * found.inv_std**2  # 2 - rho
+    left = (case.rows(value["dx"]) ** 2).sum(axis=1)
+    inside = (dy**2).sum(axis=1) - value["dbeta"] ** 2 / case.count - factor * value["dgamma"] ** 2 / case.count
+    size = (dy**2).sum(axis=1) + value["dbeta"] ** 2 / case.count + factor * value["dgamma"] ** 2 / case.count
+    limit = case.rows(bound["dx"]).sum(axis=1) + gain * (bound["dbeta"] + factor * bound["dgamma"]) / case.count
+    limit += (case.count + 16) * U * (left + gain * size)
+    require_zero(
+        left - gain * inside,
+        case=case,
+        what="|dx|² - (gamma/s)² (|dy|² - dbeta²/m - (2 - rho) dgamma²/m)",
+        bound=bounds.Bound(limit, case.rows(expected["dx"].bound.judged).all(axis=1)),
+    )
+
+
+@conformance_property(
+    "spectrum",
+    claim="dx of dy = 1 is 0, and dx of dy = x is gamma (1 - rho)/s (x - mean)",
+    needs=["gradients"],
+    source="the eigenvalues of dy/dx: 0 along 1, (gamma/s)(1 - rho) along x - mean, gamma/s elsewhere",
+    catches=[
+        "dx-mean-path-dropped",
+        "dx-variance-path-dropped",
+        "dx-variance-path-flipped",
+        "dx-statistics-constant",
+        "dx-eps-missing",
+        "dx-gamma-missing",
+    ],
+    precisions=("float32", "float64", "bfloat16", "bfloat16-mixed"),
+)
+def spectrum(subject, case):
+    """The right side is written down here; s comes from the oracle, the rest is 8 roundings of float64.
+
+    Not in float16, where x as an upstream gradient leads beyond its range.
+    """
+    found = bounds.statistics(case)
+    slope = case.gamma.astype(np.float64) * case.eps * found.inv_std**3
+    for name, dy, right in (
+        ("dy = 1", np.ones_like(case.x), np.zeros_like(found.centred)),
+        ("dy = x", case.x, slope[:, None] * found.centred),
+    ):
+        along = case.changed(dy=dy)
+        bound = bounds.training(along)["dx"].bound.widened(case.unrows(8 * U * abs(right)))
+        require_close(
+            subject.run(along, gradients=True).dx, case.unrows(right), bound=bound, case=along, what=f"dx of {name}"
+        )
+
+
+@conformance_property(
+    "inference-elementwise",
+    claim="inference: dx depends on dy at its own place alone",
+    needs=["inference", "inference_gradients"],
+    source="the statistics are constants",
+    catches=["inference-dx-training-formula"],
+)
+def inference_elementwise(subject, case):
+    """With every second dy set to 0, dx is 0 there and as it was elsewhere."""
+    mask = np.arange(case.x.size).reshape(case.x.shape) % 2 == 0
+    halved = case.changed(dy=np.where(mask, case.dy, np.zeros_like(case.dy)))
+    whole, part = (subject.run(c, training=False, gradients=True).dx for c in (case, halved))
+    dx = require_form(whole, case.x.shape, what="dx", case=case)
+    right, off = bounds.inference(case)["dx"].bound, bounds.inference(halved)["dx"].bound
+    require_close(
+        part, np.where(mask, dx, 0 * dx), bound=right + off, case=halved, what="dx of a masked dy - masked dx"
     )

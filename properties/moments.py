@@ -1,0 +1,79 @@
+"""Moments and size of y: its mean is beta, its variance gamma² v/(v + eps), and no value lies far out."""
+
+import numpy as np
+
+from bnverify import bounds
+from bnverify.compare import require_finite, require_form, require_zero
+from bnverify.property import conformance_property
+
+U = bounds.UNIT["float64"]
+
+
+def rows_of_y(subject, case):
+    """Return y as (C, m) in float64, checked to be finite where it is judged."""
+    bound = bounds.training(case)["y"].bound
+    y = require_form(subject.run(case).y, case.x.shape, what="y", case=case)
+    require_finite(y, bound.judged, what="y", case=case)
+    return case.rows(y).astype(np.float64), case.rows(bound.value), case.rows(bound.judged).all(axis=1)
+
+
+@conformance_property(
+    "moments",
+    claim="mean(y) = beta and var(y) = gamma² v/(v + eps), which is not gamma²",
+    source="from the definition; the eps-exact form of Ioffe and Szegedy 2015, section 3",
+    catches=[
+        "variance-over-m-minus-one",
+        "eps-missing",
+        "eps-outside-root",
+        "root-missing",
+        "mean-dropped",
+        "beta-missing",
+        "gamma-missing",
+        "identity",
+    ],
+)
+def moments(subject, case):
+    """The variance is taken about beta, so that its error is that of the squares: (2 |y - beta| + bound) bound."""
+    y, bound, judged = rows_of_y(subject, case)
+    found = bounds.statistics(case)
+    gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)
+    m, off = case.count, y - beta[:, None]
+    require_zero(
+        off.mean(axis=1),
+        what="mean(y) - beta",
+        case=case,
+        bound=bounds.Bound(bound.mean(axis=1) + (m + 2) * U * (abs(y).mean(axis=1) + abs(beta)), judged),
+    )
+    right = gamma[:, None] ** 2 * (found.centred * found.inv_std[:, None]) ** 2
+    rounding = (m + 16) * U * ((off**2).mean(axis=1) + right.mean(axis=1) + abs(off * y).mean(axis=1))
+    require_zero(
+        (off**2).mean(axis=1) - right.mean(axis=1),
+        what="var(y) - gamma² v/(v + eps)",
+        case=case,
+        bound=bounds.Bound(((2 * abs(off) + bound) * bound).mean(axis=1) + rounding, judged),
+    )
+
+
+@conformance_property(
+    "size",
+    claim="|y - beta| <= |gamma| sqrt(m - 1) sqrt(v/(v + eps))",
+    source="Samuelson's inequality; (m - 1) sum c² - m c_k² is a sum of squares",
+    data="outlier",
+    catches=["mean-dropped", "root-missing", "eps-missing", "beta-missing", "identity"],
+)
+def size(subject, case):
+    """Attained where all values but one are equal, which these data nearly are."""
+    y, bound, judged = rows_of_y(subject, case)
+    found = bounds.statistics(case)
+    gamma, beta = abs(case.gamma.astype(np.float64)), case.beta.astype(np.float64)
+    largest = gamma * np.sqrt(((case.count - 1) * (found.centred**2).mean(axis=1)) * found.inv_std**2)
+    off = abs(y - beta[:, None])
+    excess = np.maximum(off - largest[:, None] * (1 + (case.count + 16) * U), 0.0)
+    require_zero(
+        case.unrows(excess),
+        what="|y - beta| - |gamma| sqrt(m - 1) sqrt(rho)",
+        case=case,
+        bound=bounds.Bound(
+            case.unrows(bound + 4 * U * (off + abs(y))), case.unrows(np.broadcast_to(judged[:, None], y.shape))
+        ),
+    )

@@ -1,0 +1,143 @@
+"""Stored statistics over several steps and parts: repeat, cumulative average, merge, and eps beside the variance."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import require, require_close, require_expected, require_finite, require_form
+from bnverify.property import conformance_property
+
+STATE = ("running_mean", "running_var")
+U = bounds.UNIT["float64"]
+
+
+def batch_statistics(subject, case):
+    """Return the exact mean and corrected variance of the batch, as what a step with the rate 1 leaves."""
+    return bounds.running(_zeroed(case), subject.convention.correction)
+
+
+def _zeroed(case):
+    return case.changed(update_rate=1.0, **{n: np.zeros_like(getattr(case, n)) for n in STATE})
+
+
+@conformance_property(
+    "repeat",
+    claim="k steps on one batch: r_k = (1 - a)^k r_0 + (1 - (1 - a)^k) statistic",
+    source="induction on k",
+    needs=["state"],
+    data="unit",
+    draws={"steps": lambda subject: st.integers(1, 4)},
+    catches=[
+        "running-rate-swapped",
+        "running-not-updated",
+        "running-not-decayed",
+        "running-replaced",
+        "running-correction-flipped",
+        "state-updated-twice",
+        "update-rate-ignored",
+    ],
+)
+def repeat(subject, case, steps):
+    """A step's bound is multiplied by 1 - a in every later step; the state of each is what the one before left."""
+    if case.count <= subject.convention.correction:
+        return
+    now, limit = case, dict.fromkeys(STATE, 0.0)
+    keep = 1.0 - case.update_rate
+    for _ in range(steps):
+        observed = subject.run(now)
+        step = bounds.running(now, subject.convention.correction)
+        for name in STATE:
+            value = require_form(observed[name], case.gamma.shape, what=name, case=now)
+            require_finite(value, step[name].bound.judged, what=name, case=now)
+            limit[name] = keep * limit[name] + step[name].bound.value
+        now = now.changed(**{name: observed[name] for name in STATE})
+    batch = batch_statistics(subject, case)
+    for name in STATE:
+        start = getattr(case, name).astype(np.float64)
+        right = keep**steps * start + (1 - keep**steps) * batch[name].exact.hi
+        size = abs(keep**steps * start) + abs(batch[name].exact.hi)
+        bound = bounds.Bound(limit[name] + (4 * steps + 8) * U * size, batch[name].bound.judged)
+        require_close(getattr(now, name), right, bound=bound, case=case, what=f"{name} after {steps} steps - the law")
+
+
+@conformance_property(
+    "cumulative",
+    claim="steps with update_rate = 1/k on one batch leave its mean and corrected variance, whatever the start",
+    source="induction on k",
+    needs=["state"],
+    data="unit",
+    draws={"steps": lambda subject: st.integers(1, 3)},
+    catches=["running-rate-swapped", "running-not-updated", "running-not-decayed", "update-rate-ignored"],
+)
+def cumulative(subject, case, steps):
+    """Has no meaning where update_rate is fixed: then the case's own rate makes the steps."""
+    if case.count <= subject.convention.correction:
+        return
+    fixed = isinstance(subject.convention.update_rate, float)
+    now, limit = case, dict.fromkeys(STATE, 0.0)
+    weight = 0.0
+    for k in range(1, steps + 1):
+        now = now.changed(update_rate=case.update_rate if fixed else 1.0 / k)
+        keep = 1.0 - now.update_rate
+        weight = keep * weight + now.update_rate
+        observed = subject.run(now)
+        step = bounds.running(now, subject.convention.correction)
+        for name in STATE:
+            value = require_form(observed[name], case.gamma.shape, what=name, case=now)
+            require_finite(value, step[name].bound.judged, what=name, case=now)
+            limit[name] = keep * limit[name] + step[name].bound.value
+        now = now.changed(**{name: observed[name] for name in STATE})
+    batch = batch_statistics(subject, case)
+    for name in STATE:
+        start = getattr(case, name).astype(np.float64)
+        right = (1 - weight) * start + weight * batch[name].exact.hi
+        rounding = (4 * steps + 8) * U * (abs(start) + abs(batch[name].exact.hi))
+        bound = bounds.Bound(limit[name] + rounding, batch[name].bound.judged)
+        require_close(getattr(now, name), right, bound=bound, case=case, what=f"{name} after {steps} batches - the law")
+
+
+@conformance_property(
+    "merge",
+    claim="(n, mean, M2) of parts merge to those of the whole, for any split, uneven and empty parts too",
+    source="Chan, Golub and LeVeque 1983",
+    needs=["merge"],
+    data="hard",
+    draws={"cuts": lambda subject: st.lists(st.floats(0, 1), min_size=1, max_size=3).map(sorted)},
+    catches=["merge-between-dropped", "merge-means-averaged", "merge-empty-nan"],
+    precisions=("float32", "float64"),
+)
+def merge(subject, case, cuts):
+    """The bound of the whole serves: a merge is one order of summation among all, or perturbs the input by less."""
+    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
+    n = case.x.shape[axis]
+    edges = [0, *(round(c * n) for c in cuts), n]
+    whole = (slice(None),) * axis
+    parts = [
+        case.changed(**{name: getattr(case, name)[(*whole, slice(a, b))] for name in ("x", "dy")})
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
+    count, mean, m2 = subject.merged(parts)
+    require(count == case.count, got=f"the count {count} of parts of {edges}", should_be=str(case.count), case=case)
+    right = bounds.running(_zeroed(case), 0)
+    require_expected(mean, right["running_mean"], what="mean of merged parts", case=case)
+    value = require_form(m2, case.gamma.shape, what="M2", case=case).astype(np.float64) / case.count
+    bound = right["running_var"].bound.widened(2 * U * abs(value))
+    require_expected(value, bounds.Expected(right["running_var"].exact, bound), what="M2/n of merged parts", case=case)
+
+
+@conformance_property(
+    "eps-shift",
+    claim="inference: y depends on running_var + eps alone",
+    source="from the definition",
+    needs=["inference", "eps"],
+    data="unit",
+    catches=["inference-eps-missing", "inference-eps-outside-root", "inference-eps-fixed"],
+)
+def eps_shift(subject, case):
+    """Half of eps = 1/2, 1 or 2 moves over to the stored variance: exact, for both are short."""
+    eps = 2.0 ** (int(abs(case.gamma[0]) * 2) % 3 - 1)
+    here = case.changed(eps=eps, running_var=np.round(case.running_var.astype(np.float64) * 4) / 4)
+    moved = here.changed(eps=eps / 2, running_var=here.running_var.astype(np.float64) + eps / 2)
+    left, right = subject.run(moved, training=False).y, subject.run(here, training=False).y
+    bound = bounds.inference(here)["y"].bound + bounds.inference(moved)["y"].bound
+    require_close(left, right, bound=bound, case=moved, what="y(running_var + d, eps - d) - y(running_var, eps)")

@@ -1,0 +1,126 @@
+"""Symmetry: values of a channel may be permuted, channels may be permuted, and a channel ignores the others."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import require_close, require_form
+from bnverify.property import conformance_property
+
+SEED = {"seed": lambda subject: st.integers(0, 2**16)}
+SOURCE = "the program's symmetry: every sum runs over all values of one channel"
+CHANNEL = ("gamma", "beta", "running_mean", "running_var")
+
+
+def outputs(subject):
+    """Return the names of what a training step gives, as far as the subject offers it."""
+    gradients = subject.lacks("gradients") is None
+    state = subject.lacks("state") is None
+    return (
+        "y",
+        *(("dx", "dgamma", "dbeta") if gradients else ()),
+        *(("running_mean", "running_var") if state else ()),
+    )
+
+
+def expectations(subject, case):
+    """Return the exact answers and bounds of a training step, its state included where there is one."""
+    found = dict(bounds.training(case))
+    if case.count > subject.convention.correction:
+        found |= bounds.running(case, subject.convention.correction)
+    return found
+
+
+def run(subject, case):
+    return subject.run(case, gradients=subject.lacks("gradients") is None)
+
+
+@conformance_property(
+    "permutation",
+    claim="permuting the values of every channel permutes y and dx, and leaves dgamma, dbeta and the state",
+    source=SOURCE,
+    draws=SEED,
+    catches=["tail-ignored", "instance-statistics", "channels-scrambled", "first-value-weighted"],
+)
+def permutation(subject, case, seed):
+    order = np.random.default_rng(seed).permutation(case.count)
+    moved = case.changed(**{n: case.unrows(case.rows(getattr(case, n))[:, order]) for n in ("x", "dy")})
+    here, there, right, off = run(subject, case), run(subject, moved), bounds.training(case), bounds.training(moved)
+    for name in ("y", "dx", "dgamma", "dbeta") if subject.lacks("gradients") is None else ("y",):
+        value, bound = here[name], right[name].bound
+        if name in ("y", "dx"):
+            value = case.unrows(case.rows(require_form(value, case.x.shape, what=name, case=case))[:, order])
+            bound = bounds.Bound(*(case.unrows(case.rows(v)[:, order]) for v in (bound.value, bound.judged)))
+        require_close(
+            there[name], value, bound=bound + off[name].bound, case=moved, what=f"{name} of permuted values - {name}"
+        )
+
+
+@conformance_property(
+    "channel-permutation",
+    claim="permuting the channels permutes every output",
+    source="the program's symmetry: no sum runs over channels",
+    draws=SEED,
+    catches=["channels-scrambled", "gamma-of-first-channel"],
+)
+def channel_permutation(subject, case, seed):
+    order = np.random.default_rng(seed).permutation(case.channels)
+    moved = case.changed(
+        **{n: np.take(getattr(case, n), order, axis=case.channel_axis) for n in ("x", "dy")},
+        **{n: getattr(case, n)[order] for n in CHANNEL},
+    )
+    here, there = run(subject, case), run(subject, moved)
+    right, off = expectations(subject, case), expectations(subject, moved)
+    for name in outputs(subject):
+        if name in right:
+            axis = case.channel_axis if name in ("y", "dx") else 0
+            shape = case.x.shape if name in ("y", "dx") else case.gamma.shape
+            value = np.take(require_form(here[name], shape, what=name, case=case), order, axis=axis)
+            bound = bounds.Bound(
+                *(np.take(v, order, axis=axis) for v in (right[name].bound.value, right[name].bound.judged))
+            )
+            require_close(
+                there[name],
+                value,
+                bound=bound + off[name].bound,
+                case=moved,
+                what=f"{name} of permuted channels - {name}",
+            )
+
+
+@conformance_property(
+    "channel-independence",
+    claim="a channel ignores the others, whatever they hold: large numbers, NaN or infinity",
+    source="the program's symmetry: no sum runs over channels",
+    data="unit",
+    draws={"other": lambda subject: st.sampled_from([1000.0, float("nan"), float("inf")])},
+    catches=["channels-scrambled", "statistics-over-channels", "nan-spreads"],
+)
+def channel_independence(subject, case, other):
+    kept = slice(0, max(1, case.channels // 2))
+    if case.channels == 1:
+        require_close_to_exact(subject, case, kept, run(subject, case))
+        return
+    rows = case.rows(case.x).copy()
+    rows[kept.stop :, 0] = other
+    require_close_to_exact(subject, case, kept, run(subject, case.changed(x=case.unrows(rows))))
+
+
+def require_close_to_exact(subject, case, kept, observed):
+    """The channels kept have the answers of the case as it was."""
+    right = expectations(subject, case)
+    for name in outputs(subject):
+        if name not in right:
+            continue
+        is_data = name in ("y", "dx")
+        axis = case.channel_axis if is_data else 0
+        place = (slice(None),) * (range(case.x.ndim)[axis] if is_data else 0) + (kept,)
+        value = require_form(observed[name], case.x.shape if is_data else case.gamma.shape, what=name, case=case)
+        exact, bound = right[name].exact, right[name].bound
+        require_close(
+            value[place],
+            (exact.hi + exact.lo)[place],
+            bound=bounds.Bound(bound.value[place] + abs(exact.hi[place]) * 2.0**-52, bound.judged[place]),
+            case=case,
+            what=f"{name} of the first {kept.stop} channels beside others - {name}",
+        )
