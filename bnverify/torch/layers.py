@@ -65,7 +65,7 @@ class _Layer(nn.modules.batchnorm._BatchNorm):
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         _require_values(input, by_batch, self.eps)
-        _require_types(input, {n: getattr(self, n) for n in ("weight", "bias", "running_mean", "running_var")})
+        _require_types(input, {n: getattr(self, n) for n in ("running_mean", "running_var", "weight", "bias")})
         gamma, beta = self._parameters_for(input)
         if not by_batch:
             if self.running_mean is None or self.running_var is None:
