@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bnverify.adapters import subject_of
@@ -13,12 +14,14 @@ from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
 from bnverify.convention import Convention, preset
 from bnverify.errors import UsageError
+from bnverify.observing import observe
 from bnverify.outcome import Outcome, Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
 from bnverify.subject import Subject
+from bnverify.suite import observations
 from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
 
@@ -51,29 +54,18 @@ def check(
         TargetError: the target cannot be imported, recognized or called.
         ConventionError: a convention does not exist or cannot be judged.
     """
-    if profile not in PROFILES:
-        raise UsageError(f"--profile {profile}: should be one of {', '.join(PROFILES)}")
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device {device}: should be cpu or cuda")
-    if convention is not None and not isinstance(convention, str | Convention):
-        raise UsageError(f"convention is {convention!r}, but should be a Convention or the name of a preset")
-    if select is not None and not isinstance(select, str):
-        raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
-    if not isinstance(seed, int):
-        raise UsageError(f"seed is {seed!r}, but should be a whole number")
-    dtypes = tuple(d.strip() for d in dtype.split(",")) if isinstance(dtype, str) else tuple(dtype or ())
-    properties = select_properties(select)
+    properties = chosen_properties(profile, select, seed)
     started = time.perf_counter()
-    subject = _subject(target, convention, settings or {}, device)
-    _fix_threads()
-    subject = probe(_restricted(subject, dtypes))
-    if lost := next((d for d in dtypes if not _of_dtype(subject.dtypes, (d,))), None):
-        raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
-    outcomes: list[Outcome] = []
-    for number, prop in enumerate(properties):
-        if progress is not None:
-            progress(number, len(properties), prop)
-        outcomes.append(run_property(prop, subject, PROFILES[profile], seed))
+    subject = made_subject(target, convention, settings or {}, device, dtype)
+    with single_thread():
+        subject = probed_subject(subject, dtype)
+        outcomes: list[Outcome] = []
+        for number, prop in enumerate(properties):
+            if progress is not None:
+                progress(number, len(properties), prop)
+            outcomes.append(run_property(prop, subject, PROFILES[profile], seed))
+        sections = observe(subject, observations(select))
+        environment = _environment()
     return Report(
         target=subject.target,
         adapter=subject.form,
@@ -84,8 +76,60 @@ def check(
         outcomes=tuple(outcomes),
         seconds=time.perf_counter() - started,
         incomplete=_incomplete(subject),
-        environment=_environment(),
+        environment=environment,
+        sections=sections,
     )
+
+
+def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Property, ...]:
+    """Return the properties that a pattern selects.
+
+    Raises:
+        UsageError: none does, or an argument is out of range.
+    """
+    if profile not in PROFILES:
+        raise UsageError(f"--profile {profile}: should be one of {', '.join(PROFILES)}")
+    if select is not None and not isinstance(select, str):
+        raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
+    if not isinstance(seed, int):
+        raise UsageError(f"seed is {seed!r}, but should be a whole number")
+    return select_properties(select)
+
+
+def made_subject(
+    target: Any,
+    convention: Convention | str | None,
+    settings: Mapping[str, str],
+    device: str,
+    dtype: str | Sequence[str] | None,
+) -> Subject:
+    """Return the subject of a target under a convention, for the dtypes that are to be checked; nothing is called yet.
+
+    Raises:
+        UsageError, TargetError, ConventionError: as :func:`check`.
+    """
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device {device}: should be cpu or cuda")
+    if convention is not None and not isinstance(convention, str | Convention):
+        raise UsageError(f"convention is {convention!r}, but should be a Convention or the name of a preset")
+    return _restricted(_subject(target, convention, settings, device), _names(dtype))
+
+
+def probed_subject(subject: Subject, dtype: str | Sequence[str] | None) -> Subject:
+    """Return the subject with what a plain case of each kind finds it to offer.
+
+    Raises:
+        UsageError: it does not take a dtype that was asked for.
+        TargetError: forward in training raises on every plain case.
+    """
+    subject = probe(subject)
+    if lost := next((d for d in _names(dtype) if not _of_dtype(subject.dtypes, (d,))), None):
+        raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
+    return subject
+
+
+def _names(dtype: str | Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(d.strip() for d in dtype.split(",")) if isinstance(dtype, str) else tuple(dtype or ())
 
 
 def _incomplete(subject: Subject) -> tuple[str, ...]:
@@ -129,10 +173,18 @@ def _of_dtype(precisions: Sequence[str], dtypes: Sequence[str]) -> tuple[str, ..
     return tuple(p for p in precisions if p.removesuffix(MIXED) in dtypes)
 
 
-def _fix_threads() -> None:
-    """Let Torch compute with one thread: its sums depend on how many there are."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let Torch compute with one thread inside the block: its sums depend on how many there are."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)
 
 
 def _environment() -> dict[str, str]:

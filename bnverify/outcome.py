@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bnverify.case import Case
 from bnverify.compare import Finding
+from bnverify.observation import SECTIONS
+from bnverify.observing import Sections
 
 STATUSES = ("passed", "failed", "waived", "unsupported", "undecided", "errored")
 SCHEMA = "bnverify-report/1"
@@ -84,6 +86,8 @@ class Report:
     incomplete: tuple[str, ...] = ()
     """Capabilities that the target does not offer, each with the reason."""
     environment: Mapping[str, str] | None = None
+    sections: Sections = field(default_factory=dict)
+    """What was observed beside the outcomes, by section; it never changes the exit code."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -121,4 +125,5 @@ class Report:
             "incomplete": list(self.incomplete),
             "environment": dict(self.environment or {}),
             "outcomes": [o.as_data() for o in self.outcomes],
+            "sections": {name: [seen.as_data() for seen in self.sections.get(name, ())] for name in SECTIONS},
         }

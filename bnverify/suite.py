@@ -1,4 +1,4 @@
-"""The suite: all properties, loaded by walking ``properties/``, and the selection among them."""
+"""The suite: all properties and observations, loaded by walking ``properties/``, and the selection among them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from bnverify.errors import UsageError
+from bnverify.observation import Observation, registered_observations
 from bnverify.property import Property, registered
 
 PACKAGE = "bnverify.properties"
@@ -36,3 +37,9 @@ def select(pattern: str | None) -> tuple[Property, ...]:
             f"'bnverify list properties' shows their names"
         )
     return chosen
+
+
+def observations(pattern: str | None) -> tuple[Observation, ...]:
+    """Return the observations whose name matches an fnmatch pattern, in the order of their files and lines; maybe none."""
+    _ = load()
+    return tuple(o for o in registered_observations().values() if pattern is None or fnmatchcase(o.name, pattern))

@@ -33,6 +33,7 @@ KEYS = {
     "outcomes",
     "incomplete",
     "environment",
+    "sections",
 }
 OUTCOME_KEYS = {
     "property",
@@ -138,8 +139,8 @@ def test_misuse_is_one_line_with_its_cause_and_exit_code_two(which: str, bnverif
             "ValueError: no",
         ),
         (
-            "import bnverify\nclass norm(bnverify.Implementation):\n  dtypes = ('float16',)\n  def forward(self, *a, **k): ...",
-            "float16",
+            "import bnverify\nclass norm(bnverify.Implementation):\n  dtypes = ('float17',)\n  def forward(self, *a, **k): ...",
+            "float17",
         ),
         (
             "import bnverify\nclass norm(bnverify.Implementation):\n  arrays = 'cupy'\n  def forward(self, *a, **k): ...",
@@ -233,9 +234,12 @@ def test_the_json_report_has_the_keys_of_its_schema_and_agrees_with_the_exit_cod
     assert isinstance(report["convention"], dict)
     for outcome in report["outcomes"]:
         assert set(outcome) == OUTCOME_KEYS
-        assert outcome["status"] in ("passed", "failed")
-        assert bool(outcome["message"]) == (outcome["status"] == "failed")
+        assert outcome["status"] in ("passed", "failed", "unsupported")
+        assert bool(outcome["message"]) == (outcome["status"] != "passed")
         assert outcome["worst_at"] is None or set(outcome["worst_at"]) == {"dtype", "mode", "device", "shape"}
+    assert set(report["sections"]) == {"accuracy", "extreme", "hazards"}
+    for line in (line for lines in report["sections"].values() for line in lines):
+        assert set(line) == {"observation", "text", "data"}
 
 
 def test_the_same_seed_gives_the_same_report_and_another_seed_another(bnverify, tmp_path: Path) -> None:

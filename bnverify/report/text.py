@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
+from bnverify.observation import SECTIONS
 from bnverify.outcome import STATUSES, Outcome, Report
 
 STYLES = {
@@ -34,8 +35,18 @@ def print_report(report: Report, console: Console) -> None:
             console.print()
             for line in describe(outcome, report.target):
                 console.print(Text(line), soft_wrap=True)
+    for line in section_lines(report):
+        console.print(Text(line), soft_wrap=True)
     console.print()
     console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
+
+
+def section_lines(report: Report) -> Iterator[str]:
+    """Return the sections that have lines: an empty line, the section's name, its lines."""
+    for name in SECTIONS:
+        seen = report.sections.get(name, ())
+        if seen:
+            yield from ("", name, *(f"  {line.text}" for line in seen))
 
 
 def describe(outcome: Outcome, target: str) -> Iterator[str]:
@@ -134,4 +145,6 @@ def _note(outcome: Outcome) -> str:
 
 def _last_line(report: Report) -> str:
     counts = ", ".join(f"{report.counts[s]} {s}" for s in STATUSES if report.counts[s])
-    return f"{counts} in {report.seconds:.1f} s; exit code {report.exit_code}"
+    found = {what: len(report.sections.get(name, ())) for name, what in SECTIONS.items()}
+    beside = ", ".join(f"{n} {what}{'s' * (what == 'hazard' and n > 1)}" for what, n in found.items() if n)
+    return f"{counts} in {report.seconds:.1f} s; exit code {report.exit_code}{'; ' * bool(beside)}{beside}"

@@ -1,0 +1,370 @@
+"""Accuracy, extremes and hazards are told where they are there, not where they are not, and no verdict hangs on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bnverify import checking
+from bnverify.adapters import subject_of
+from bnverify.adapters.generated import GeneratedNumpy, GeneratedTorch
+from bnverify.adapters.implementation import subject_of_implementation
+from bnverify.case import Array
+from bnverify.convention import PRESETS
+from bnverify.faults.structural import FAULTS
+from bnverify.implementation import Forward
+from bnverify.observation import SECTIONS, Note, Observation, observation
+from bnverify.observing import Seen, observe
+from bnverify.outcome import Outcome, Report
+from bnverify.probing import probe
+from bnverify.report.text import print_report
+from bnverify.subject import Subject
+from bnverify.suite import load, observations
+
+torch = pytest.importorskip("torch")
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+class StatisticsFirst(GeneratedNumpy):
+    """Updates the statistics in place, and only then reads gamma and beta."""
+
+    def forward(self, *arguments: Any, training: bool, **settings: Any) -> Forward:
+        x, gamma, beta, mean, var = arguments
+        out = super().forward(x, gamma, beta, mean, var, training=training, **settings)
+        mean[...], var[...] = out.running_mean, out.running_var
+        again = super().forward(x, gamma, beta, mean.copy(), var.copy(), training=training, **settings)
+        return Forward(again.y, mean, var, again.saved)
+
+
+class YInX(GeneratedNumpy):
+    def forward(self, *arguments: Any, **settings: Any) -> Forward:
+        out = super().forward(arguments[0].copy(), *arguments[1:], **settings)
+        arguments[0][...] = out.y
+        return out._replace(y=arguments[0])
+
+
+class OneWorkspace(GeneratedNumpy):
+    """Writes every y of one shape into the same buffer."""
+
+    space: dict[Any, Array]
+
+    def forward(self, *arguments: Any, **settings: Any) -> Forward:
+        out = super().forward(*arguments, **settings)
+        self.space = getattr(self, "space", {})
+        buffer = self.space.setdefault((out.y.shape, out.y.dtype), out.y.copy())
+        buffer[...] = out.y
+        return out._replace(y=buffer)
+
+
+class Company(GeneratedNumpy):
+    def forward(self, *arguments: Any, training: bool, **settings: Any) -> Forward:
+        out = super().forward(*arguments, training=training, **settings)
+        return out if training or len(out.y) < 50 else out._replace(y=np.nextafter(out.y, out.y.dtype.type(9)))
+
+
+class _Plain(torch.autograd.Function):
+    """Keeps x as an attribute, where autograd does not watch it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, gamma: Any, beta: Any, eps: float) -> Any:
+        ctx.x, ctx.gamma, ctx.eps = x, gamma, eps
+        return (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0) + eps) * gamma + beta
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> Any:
+        centred = ctx.x - ctx.x.mean(0)
+        inv_std = 1 / torch.sqrt((centred**2).mean(0) + ctx.eps)
+        x_hat = centred * inv_std
+        dgamma, dbeta = (dy * x_hat).sum(0), dy.sum(0)
+        return ctx.gamma * inv_std * (dy - (dbeta + x_hat * dgamma) / len(dy)), dgamma, dbeta, None
+
+
+class Layer(torch.nn.BatchNorm1d):
+    """Refuses one value a channel before it counts, and saves for its backward pass by attribute."""
+
+    def forward(self, x: Any) -> Any:
+        if self.training and x.numel() <= x.shape[1]:
+            raise ValueError("expected more than one value a channel")
+        if not self.training or x.dim() != 2:
+            return super().forward(x)
+        _ = super().forward(x.detach())
+        return _Plain.apply(x, self.weight, self.bias, self.eps)
+
+
+def subject(target: Any) -> Subject:
+    """Return a probed subject of a target text, a NumPy implementation, or a layer class of this file."""
+    if isinstance(target, type) and issubclass(target, torch.nn.Module):
+        target = f"{__file__}:{target.__name__}"
+    return probe(subject_of(target) if isinstance(target, str) else subject_of_implementation(target(), "target"))
+
+
+def seen(target: Any, name: str) -> list[str]:
+    sections = observe(subject(target), observations(name))
+    return [line.text for lines in sections.values() for line in lines]
+
+
+BATCH_NORM = "torch.nn:BatchNorm1d"
+HAZARDS: dict[str, tuple[str, Any, Any, tuple[str, ...]]] = {
+    "torch counts refused calls": (
+        "counter-counts-refused-calls",
+        BATCH_NORM,
+        Layer,
+        ("a batch with one value a channel is refused", "from 0 to 1"),
+    ),
+    "statistics with a stride of 0": (
+        "stride-zero-statistics",
+        BATCH_NORM,
+        GeneratedTorch,
+        ("running_mean and running_var with a stride of 0",),
+    ),
+    "one array in two roles": (
+        "statistics-that-are-a-parameter",
+        StatisticsFirst,
+        GeneratedNumpy,
+        ("running_var and gamma, or as running_mean and beta",),
+    ),
+    "one array in two roles in torch": (
+        "statistics-that-are-a-parameter",
+        BATCH_NORM,
+        GeneratedTorch,
+        ("running_var and gamma",),
+    ),
+    "y is x": ("output-shares-memory", YInX, BATCH_NORM, ("in training y shares its memory with x", "in inference")),
+    "y is a workspace": ("output-shares-memory", OneWorkspace, GeneratedNumpy, ("overwritten by the next call",)),
+    "x is kept unseen": ("input-changed-before-backward", Layer, BATCH_NORM, ("autograd does not see it",)),
+    "company": ("inference-depends-on-company", Company, GeneratedNumpy, ("the size of its batch",)),
+}
+
+
+@pytest.mark.parametrize("which", HAZARDS)
+def test_a_hazard_is_told_where_it_is_and_not_where_it_is_not(which: str) -> None:
+    name, wrong, right, words = HAZARDS[which]
+    text = " ".join(seen(wrong, name))
+    assert all(part in text for part in words), text
+    lines = seen(right, name)
+    assert not any(words[0] in line for line in lines), lines
+
+
+def test_every_hazard_has_an_example() -> None:
+    assert {h[0] for h in HAZARDS.values()} == {o.name for o in observations(None) if o.section == "hazards"}
+
+
+def test_numpy_code_is_not_asked_to_notice_that_x_changed() -> None:
+    assert seen(GeneratedNumpy, "input-changed-*") == []
+
+
+# --------------------------------------------------------------------------------------------------- accuracy
+
+
+class RunningUpdates(GeneratedNumpy):
+    """Welford's updates, one value after the other."""
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        x, gamma, beta, *_ = arguments
+        if not training or x.ndim != 2:
+            return out
+        mean, m2 = np.zeros_like(x[0]), np.zeros_like(x[0])
+        for k, row in enumerate(x, 1):
+            d = row - mean
+            mean = mean + d / x.dtype.type(k)
+            m2 = m2 + d * (row - mean)
+        y = (x - mean) / np.sqrt(m2 / x.dtype.type(len(x)) + x.dtype.type(eps)) * gamma + beta
+        return out._replace(y=y.astype(x.dtype))
+
+
+class PlainOrder(GeneratedNumpy):
+    """Sums one value after the other."""
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        x, gamma, beta, *_ = arguments
+        if not training or x.ndim != 2:
+            return out
+        centred = x - np.cumsum(x, axis=0, dtype=x.dtype)[-1] / x.dtype.type(len(x))
+        var = np.cumsum(centred**2, axis=0, dtype=x.dtype)[-1] / x.dtype.type(len(x))
+        return out._replace(y=(centred / np.sqrt(var + x.dtype.type(eps)) * gamma + beta).astype(x.dtype))
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "not_words"),
+    [
+        (GeneratedNumpy, "two passes", "plain order"),
+        (FAULTS["one-pass-variance"][0], "one pass", "two passes"),
+        (RunningUpdates, "running updates", "one pass"),
+        (PlainOrder, "plain order", "one pass"),
+    ],
+)
+def test_the_order_of_the_sums_is_read_from_the_error(target: Any, words: str, not_words: str) -> None:
+    text = next(line for line in seen(target, "accuracy") if line.startswith("float32"))
+    assert words in text
+    assert not_words not in text
+
+
+def test_errors_are_told_in_units_of_the_typical_one() -> None:
+    def of_y(target: Any) -> dict[str, float]:
+        lines = observe(subject(target), observations("accuracy"))["accuracy"]
+        return {line.data["precision"]: line.data["of_typical"]["y"] for line in lines}
+
+    right, wrong = of_y(GeneratedNumpy), of_y(FAULTS["float32-inside"][0])
+    assert max(right.values()) < 1
+    assert wrong["float64"] > 1e4
+
+
+# --------------------------------------------------------------------------------------------------- extremes
+
+
+class CubedRoot(GeneratedNumpy):
+    """The staged backward pass with 1/s³ in it."""
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        if not saved[0] or dy.ndim != 2:
+            return dx, dgamma, dbeta
+        _, x, gamma, mean, inv_std = saved
+        c, m = x - mean, x.dtype.type(len(x))
+        dvar = (dy * gamma * c).sum(axis=0) * x.dtype.type(-0.5) * inv_std**3
+        centred = dy * gamma - (dy * gamma).mean(axis=0, dtype=x.dtype)
+        return centred * inv_std + dvar * 2 * c / m, dgamma, dbeta
+
+
+class Masking(GeneratedNumpy):
+    """Replaces what is not finite by 0."""
+
+    def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
+        return super().forward(np.nan_to_num(x, posinf=0.0), *arguments, **settings)
+
+
+class Spreading(GeneratedNumpy):
+    """One channel's NaN reaches all."""
+
+    def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
+        out = super().forward(x, *arguments, **settings)
+        return out if np.isfinite(x).all() else out._replace(y=out.y * x.dtype.type(np.nan))
+
+
+def test_a_backward_pass_in_the_cubed_root_is_told_apart_from_one_in_the_root() -> None:
+    wrong, right = (" ".join(seen(t, "extreme-sizes")) for t in (CubedRoot, GeneratedNumpy))
+    assert "float32, x of size 1e15, 1e18, 1e-40: right" in right
+    assert "1e18: dx is off by" in wrong
+
+
+def test_a_variance_that_overflows_is_told() -> None:
+    assert "1e25: y is beta, dx is 0 (the variance overflows)" in seen(GeneratedNumpy, "extreme-sizes")[0]
+
+
+def test_what_a_value_that_is_not_finite_spoils_is_told() -> None:
+    assert "its channel is not finite, the others are untouched" in seen(BATCH_NORM, "extreme-not-finite")[0]
+    assert "other channels change too" in seen(Spreading, "extreme-not-finite")[0]
+    assert "8 of its channel's 8 values are finite" in seen(Masking, "extreme-not-finite")[0]
+
+
+# --------------------------------------------------------------------------------------------------- the frame
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["raise ValueError('late')", "raise SystemExit(3)", "return None", "return 'garbage', 1, 2", "return 1, 2, 3"],
+)
+def test_whatever_a_target_does_while_it_is_observed_is_a_line_and_no_verdict(
+    what: str, bnverify, target: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so from the moment on that the observations begin."""
+    source = f"""
+from bnverify.adapters.generated import GeneratedNumpy
+class norm(GeneratedNumpy):
+    late = False
+    def forward(self, *arguments, **settings):
+        if norm.late:
+            {what}
+        return super().forward(*arguments, **settings)
+"""
+    look = checking.observe
+
+    def late(subject: Subject, chosen: Any) -> Any:
+        type(subject.implementation).late = True  # type: ignore[attr-defined]
+        return look(subject, observations("*"))
+
+    path = target(source)
+    monkeypatch.setattr(checking, "observe", late)
+    report = checking.check(f"{path}:norm", select="known-y")
+    assert report.conforms
+    lines = report.sections["accuracy"]
+    assert len(lines) == 1
+    assert "raised" in lines[0].text or "could not be observed" in lines[0].text
+
+
+def test_observing_ends_where_the_target_is_slow() -> None:
+    found = observe(subject(GeneratedNumpy), observations(None), seconds=-1.0)
+    assert {line.text for lines in found.values() for line in lines} == {"left out in part: the target is slow"}
+
+
+def test_an_observation_is_left_out_where_what_it_needs_is_missing() -> None:
+    assert seen(str(EXAMPLES / "numpy_function.py:normalize"), "stride-zero-statistics") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"name": "accuracy"}, "twice"), ({"section": "verdicts"}, "sections are"), ({"needs": ["luck"]}, "luck")],
+)
+def test_a_misdeclared_observation_is_refused(changes: dict[str, Any], words: str) -> None:
+    _ = load()
+    declared: dict[str, Any] = {"name": "new", "section": "hazards", "claim": "c", "source": "s"} | changes
+    with pytest.raises(ValueError, match=words):
+        observation(declared.pop("name"), **declared)(lambda subject: [])
+
+
+def report_with(**sections: tuple[Seen, ...]) -> Report:
+    outcome = Outcome("known-y", "passed", True, "c", "s", cases=3)
+    convention = PRESETS["generated"].as_dict()
+    return Report("my.py:norm", "implementation", convention, "quick", 0, "0", (outcome,), 1.0, sections=sections)
+
+
+def printed(report: Report, capsys: pytest.CaptureFixture[str]) -> str:
+    print_report(report, Console(width=140, highlight=False))
+    return capsys.readouterr().out
+
+
+def test_sections_are_printed_where_they_have_lines_and_counted_last(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (Seen("a", "one thing", {}), Seen("b", "another", {}))
+    text = printed(report_with(accuracy=lines, hazards=lines[:1]), capsys)
+    assert text.endswith(
+        "\naccuracy\n  one thing\n  another\n\nhazards\n  one thing\n\n1 passed in 1.0 s; exit code 0; 2 accuracy, 1 hazard\n"
+    )
+    plain = printed(report_with(), capsys)
+    assert plain.endswith("\n\n1 passed in 1.0 s; exit code 0\n")
+    assert not any(name in plain for name in SECTIONS)
+
+
+def test_the_json_report_holds_finite_numbers_alone() -> None:
+    line = Seen(
+        "a", "t", {"x": float("nan"), "y": [np.float32(1.5), float("inf")], "n": np.int64(3), "s": {"k": (1, 2)}}
+    )
+    data = report_with(extreme=(line,)).as_data()["sections"]
+    assert data == {
+        "accuracy": [],
+        "extreme": [
+            {"observation": "a", "text": "t", "data": {"x": None, "y": [1.5, None], "n": 3, "s": {"k": [1, 2]}}}
+        ],
+        "hazards": [],
+    }
+    assert json.dumps(data, allow_nan=False)
+
+
+def test_hazards_do_not_change_the_verdict() -> None:
+    report = checking.check(BATCH_NORM, select="[ck]*o*n*-[cy]*", dtype="float32")
+    assert [line.observation for line in report.sections["hazards"]][:1] == ["counter-counts-refused-calls"]
+    assert report.exit_code == 0
+
+
+def test_an_observation_that_returns_none_says_nothing() -> None:
+    silent = Observation("silent", "hazards", "c", "s", (), lambda subject: None)  # type: ignore[arg-type,return-value]
+    loud = Observation("loud", "hazards", "c", "s", (), lambda subject: [Note("heard")])
+    found = observe(subject(GeneratedNumpy), (silent, loud))
+    assert [line.text for line in found["hazards"]] == ["heard"]
