@@ -16,7 +16,7 @@ SOURCE = "from the definition, by induction on k; debiasing as in Kingma and Ba 
     statement="r_k = (1 - a)^k r_0 + sum_j a (1 - a)^(k - j) s_j, with a the update_rate and s_j the statistic of batch j",
 )
 def weights_of_batches(p: Setting, update: Program, average: Program) -> None:
-    """One step multiplies every earlier weight by 1 - a and gives the new batch the weight a.
+    """One step multiplies every earlier weight by 1 - a and gives the new batch the weight a: ``batches`` is that sum.
 
     The weight of one batch, k steps after it: two runs that differ in that batch alone differ by a (1 - a)^k of the
     difference of their statistics. The weight of the start likewise. ``power`` is (1 - a)^k, by its recurrence.
@@ -29,6 +29,20 @@ def weights_of_batches(p: Setting, update: Program, average: Program) -> None:
     then = p.run(average, weight=so_far.weight * (1 - a), start_weight=so_far.start_weight * (1 - a))
     p.equal("one step on a weighted sum", after.new_running_mean, then.average + a * after.batch_mean)
     p.differ("one step that keeps the weights", after.new_running_mean, so_far.average + a * after.batch_mean)
+
+    r_0, first = p.value("r_0", "c"), p.run(update, running_mean=p.value("r_0", "c"))
+
+    def sums(now: Any, new: Any) -> dict[str, Any]:
+        batch = p.run(update, x=new("x", "ci"), running_mean=now.mean)
+        batches = (1 - a) * now.batches + a * batch.batch_mean
+        return {"power": (1 - a) * now.power, "batches": batches, "mean": batch.new_running_mean}
+
+    def average_is(what: str, closed: Any, *, holds: bool = True) -> None:
+        start = {"power": 1 - a, "batches": a * first.batch_mean, "mean": first.new_running_mean}
+        p.by_induction(what, first=1, start=start, step=sums, claim={"mean": closed}, holds=holds)
+
+    average_is("r_k = (1 - a)^k r_0 + the weighted batches", lambda now: now.power * r_0 + now.batches)
+    average_is("r_k = (1 - a) r_0 + the weighted batches", lambda now: (1 - a) * r_0 + now.batches, holds=False)
 
     one, other = p.run(update, x=x), p.run(update, x=p.value("x_other", "ci"))
     moved = one.new_running_mean - other.new_running_mean

@@ -42,3 +42,20 @@ def spectrum(p: Setting, forward: Program) -> None:
     p.differ("J c = 0", times(c), 0 * x)
     p.differ("J u = (gamma/s)(1 - rho) u", times(u), q * (1 - rho) * u)
     p.differ("J w = (gamma/s) w", times(w), q * w)
+
+
+@law(
+    "spectrum-constant",
+    of="training_forward",
+    statement="v = 0: dy/dx has the eigenvalues 0 (once) and gamma/s (m - 1 times), which (gamma/s)(1 - rho) is one of",
+    source="eigenvectors 1 and whatever is orthogonal to it",
+)
+def spectrum_of_a_constant_channel(p: Setting, forward: Program) -> None:
+    jacobian = jvp(forward.needed_for([forward.symbol("y")]), {"x": "tx"})
+    level, w = p.value("level", "c"), p.value("w", "ci")
+    bn = p.run(jacobian, x=level, tx=w)
+    p.equal("v = 0", bn.batch_var, 0 * level)
+    q, mean_w = bn.gamma * bn.inv_std, p.total(w, "i") / p.size("i")
+    p.equal("J 1 = 0", p.run(jacobian, x=level, tx=0 * w + 1).ty, 0 * w)
+    p.equal("J (w - mean w) = (gamma/s)(w - mean w)", p.run(jacobian, x=level, tx=w - mean_w).ty, q * (w - mean_w))
+    p.differ("J w = (gamma/s) w", bn.ty, q * w)

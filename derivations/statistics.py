@@ -1,7 +1,5 @@
 """Count, mean and sum of squared deviations of a batch: what parts of a batch are merged from."""
 
-import sympy as sp
-
 from bnverify.symbolic import derivation
 from bnverify.symbolic.program import Program, program, real, size
 
@@ -16,7 +14,7 @@ def statistics() -> Program:
     return program(
         "statistics",
         inputs={"x": "ci"},
-        statements=[("n", sp.Integer(1), "i"), ("mean", x / m, "i"), ("M2", (x - mean) ** 2, "i")],
+        statements=[("n", m, ""), ("mean", x / m, "i"), ("M2", (x - mean) ** 2, "i")],
         outputs=["n", "mean", "M2"],
         sizes={"i": m, "c": size("C")},
     )

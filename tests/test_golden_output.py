@@ -14,6 +14,12 @@ DERIVATIONS = (
     ("euler", "text"),
     ("training_backward", "markdown"),
     ("training_forward", "python"),
+    ("merge", "latex"),
+    ("repeat", "text"),
+    ("bound", "text"),
+    ("spectrum", "text"),
+    ("permutation", "markdown"),
+    ("two-values", "latex"),
 )
 
 

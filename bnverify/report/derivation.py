@@ -5,35 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import sympy as sp
-from sympy.printing.latex import LatexPrinter
 
 from bnverify.codegen.arrays import print_function
 from bnverify.codegen.dialects import NUMPY
 from bnverify.codegen.functions import Function
 from bnverify.errors import UsageError
+from bnverify.report.latex import latex, right_side, typed
 from bnverify.symbolic.certify import Certificate, certify
 from bnverify.symbolic.normal_form import normal_forms
-from bnverify.symbolic.program import Program, Statement
+from bnverify.symbolic.program import Program
 from bnverify.symbolic.proof import Equation, Proof, Step
 from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, names
-
-GREEK = {
-    "batch_mean": r"\mu",
-    "batch_var": r"\sigma^2",
-    "inv_std": r"s^{-1}",
-    "x_hat": r"\hat{x}",
-    "eps": r"\varepsilon",
-    "gamma": r"\gamma",
-    "beta": r"\beta",
-    "running_mean": r"\mu_r",
-    "running_var": r"\sigma_r^2",
-    "new_running_mean": r"\mu_r'",
-    "new_running_var": r"\sigma_r'^2",
-    "update_rate": "a",
-    "correction": r"\kappa",
-    "step": "k",
-}
-"""The paper's letters for the names of code."""
 
 
 def listing() -> str:
@@ -71,13 +53,13 @@ def _normal_forms(program: Program) -> list[str]:
     """Return every statement's normal form: what has vanished and what has merged is seen here."""
     values, here = normal_forms(program)
     centred = [f"{leaf} = {here.mean_of[leaf]} + {c} with sum {c} = 0" for leaf, c in here.centre_of.items()]
-    roots = [f"{root}**2 = {square}" for root, square in here.roots.items()]
-    return [*centred, *roots, *(f"{s.name} = {values[s.name.name]}" for s in program.body)]
+    roots = [f"{root}**2 = {here.shown(square)}" for root, square in here.roots.items()]
+    return [*centred, *roots, *(f"{s.name} = {here.shown(values[s.name.name])}" for s in program.body)]
 
 
 def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
     rows = [
-        f"| `{s.name}` | {''.join(sorted(s.over)) or '–'} | `{s.expr}` | ${_latex(s.name)} = {_right_side(s)}$ |"
+        f"| `{s.name}` | {''.join(sorted(s.over)) or '–'} | `{s.expr}` | ${latex(s.name)} = {right_side(s)}$ |"
         for s in entry.program.body
     ]
     inputs = ", ".join(f"`{_declaration(entry.program, s)}`" for s in entry.program.inputs)
@@ -100,7 +82,7 @@ def _program_markdown(entry: Derivation, certificate: Certificate) -> str:
 
 
 def _program_latex(entry: Derivation, certificate: Certificate) -> str:
-    rows = [rf"  {_latex(s.name)} &= {_right_side(s)} \\" for s in entry.program.body]
+    rows = [rf"  {latex(s.name)} &= {right_side(s)} \\" for s in entry.program.body]
     comments = [f"% {line}" for line in (entry.title, *_certificate_lines(certificate))]
     return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
 
@@ -130,33 +112,6 @@ def _certificate_lines(certificate: Certificate) -> list[str]:
 def _declaration(program: Program, symbol: sp.Symbol) -> str:
     letters = ", ".join(sorted(program.axes[symbol]))
     return f"{symbol}[{letters}]" if letters else str(symbol)
-
-
-# ------------------------------------------------------------------------------------------------------ LaTeX
-
-
-class _Latex(LatexPrinter):
-    """SymPy's LaTeX printer with the paper's letters; an adjoint is written as a derivative of the loss."""
-
-    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
-        name = expr.name
-        if name in GREEK:
-            return GREEK[name]
-        if name.startswith("d") and len(name) > 1:
-            return rf"\frac{{\partial \ell}}{{\partial {GREEK.get(name[1:], name[1:])}}}"
-        return str(super()._print_Symbol(expr, style))
-
-
-def _latex(expr: sp.Expr) -> str:
-    return str(_Latex().doprint(expr))
-
-
-def _right_side(statement: Statement) -> str:
-    body = _latex(statement.expr)
-    if not statement.over:
-        return body
-    bracketed = rf"\left({body}\right)" if statement.expr.is_Add else body
-    return rf"\sum_{{{','.join(sorted(statement.over))}}} {bracketed}"
 
 
 # ----------------------------------------------------------------------------------------------------- proofs
@@ -236,15 +191,10 @@ def _proof_markdown(law: LawEntry, proof: Proof) -> str:
 
 
 def _proof_latex(law: LawEntry, proof: Proof) -> str:
-    rows = [rf"  {_typed(e.left)} &{_RELATIONS[e.relation]} {_typed(e.right)} \\" for e in proof.claims]
+    rows = [rf"  {typed(e.left)} &{_RELATIONS[e.relation]} {typed(e.right)} \\" for e in proof.claims]
     head = f"verdict: {proof.verdict}, for {proof.scope}"
     comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", head, *_conditions(proof), *_steps(proof))]
     return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
-
-
-def _typed(text: str) -> str:
-    """Return plain text as LaTeX that prints it as it is."""
-    return rf"\texttt{{{''.join(_ESCAPED.get(c, c) for c in text)}}}"
 
 
 _RELATIONS_OF_NUMBERS = ("=", "<=")
@@ -255,9 +205,6 @@ _RELATIONS: Mapping[str, str] = {
     "depends on": r"\text{ depends on }",
 }
 """How the relations that claims state are printed in LaTeX."""
-_ESCAPED: Mapping[str, str] = {c: rf"\{c}" for c in "_#&%$"} | {
-    "{": r"\{", "}": r"\}", "^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}",
-}  # fmt: skip
 _PROGRAMS: Mapping[str, Callable[[Derivation, Certificate], str]] = {
     "text": _program_text,
     "latex": _program_latex,
