@@ -75,7 +75,16 @@ def probe(subject: Subject) -> Subject:
             (failing if name in found.required else missing)[name] = str(problems[found.dtypes[0]])
         elif len(working) < len(problems):
             narrower[name] = working
-    return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower)
+    for name, option in found.options.items():
+        problems = {d: _attempt(option, _FORWARD, plain_case(option, d, found.ranks[0])) for d in found.dtypes}
+        working = tuple(d for d, problem in problems.items() if problem is None)
+        if not working:
+            missing[name] = str(problems[found.dtypes[0]])
+        elif len(working) < len(problems):
+            narrower[name] = working
+    ways, without = found.arrays.ways(found)
+    missing |= without
+    return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower, ways=ways)
 
 
 def _absent(subject: Subject, capability: Capability, missing: Mapping[str, str]) -> str | None:
@@ -92,8 +101,7 @@ def _with_precisions_and_ranks(subject: Subject) -> Subject:
         raise ConventionError(
             f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
         )
-    forward = Capability(_forward)
-    works = {(d, r): _attempt(subject, forward, plain_case(subject, d, r)) for d in subject.dtypes for r in ranks}
+    works = {(d, r): _attempt(subject, _FORWARD, plain_case(subject, d, r)) for d in subject.dtypes for r in ranks}
     dtypes = tuple(d for d in subject.dtypes if any(works[d, r] is None for r in ranks))
     if not dtypes:
         raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(works.values()))}")
@@ -108,6 +116,9 @@ def _forward(subject: Subject, case: DirectedCase) -> None:
     observed = subject.run(case)
     if case.dtype != case.parameter_dtype and observed.y is not None and observed.y.dtype != case.dtype:
         raise Raised(f"y of {case.dtype} data beside float32 parameters is {observed.y.dtype}")
+
+
+_FORWARD = Capability(_forward)
 
 
 def _attempt(subject: Subject, capability: Capability, case: DirectedCase) -> str | None:

@@ -349,9 +349,22 @@ def directed_cases(draw: st.DrawFn, subject: Subject) -> DirectedCase:
     )
 
 
+@st.composite
+def pooled_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases of one shape, eps and update_rate, in float32: whatever is compiled, is so once for each mode."""
+    shape = (4, *(3, 2, 2)[: subject.ranks[0] - 2])
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    rows = numbers.standard_normal((subject.channels or 3, int(np.prod(shape)))) * 3 + numbers.integers(-9, 9)
+    dtype = "float32" if "float32" in subject.dtypes else subject.dtypes[0]
+    declared = subject.convention.update_rate
+    rate = float(declared) if isinstance(declared, float | int) else 0.25
+    return assemble(numbers, subject, rows, shape, dtype=dtype, eps=0.125, rate=rate, note="one shape")
+
+
 STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "hard": hard_cases,
     "directed": directed_cases,
+    "one shape": pooled_cases,
     "known": known_cases,
     "dyadic": dyadic_cases,
     "linear": linear_cases,

@@ -16,6 +16,8 @@ from bnverify.interrupts import is_interrupt
 from bnverify.memory import LAYOUTS, Placed, contiguous
 
 STATE = ("running_mean", "running_var")
+WAYS = ("compiled", "threads", "cuda")
+"""Ways of running a Torch target that must agree."""
 GRADIENTS = ("dx", "dgamma", "dbeta")
 SECONDS = ("second_x", "second_gamma", "second_dy")
 
@@ -64,6 +66,10 @@ class Library(Protocol):
         """Return whether an array hangs on an autograd graph."""
         ...
 
+    def ways(self, subject: Subject) -> tuple[dict[str, Subject], dict[str, str]]:
+        """Return the target run in each other way (compiled, threads, cuda), and why the rest is not offered."""
+        ...
+
 
 class NumpyArrays:
     """NumPy itself."""
@@ -81,6 +87,10 @@ class NumpyArrays:
     def attached(self, array: Any) -> bool:
         """Return False: NumPy has no graphs."""
         return False
+
+    def ways(self, subject: Subject) -> tuple[dict[str, Subject], dict[str, str]]:
+        """Return no other way."""
+        return {}, dict.fromkeys(WAYS, "the target computes with NumPy")
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,8 @@ class Subject:
     """Required capabilities whose plain case raised, with what was raised."""
     precisions_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The precisions in which a capability was found, where those are fewer than ``dtypes``."""
+    ways: Mapping[str, Subject] = field(default_factory=dict)
+    """The same target run in another way, by the way's name."""
     options: Mapping[str, Subject] = field(default_factory=dict)
     """The target built with another setting of its constructor, by the setting: ``affine=False``."""
 

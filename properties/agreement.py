@@ -1,9 +1,11 @@
-"""Agreement: the implementation, the generated NumPy code and the generated Torch code give the same."""
+"""Agreement: the implementation, the generated NumPy and Torch code, and every way of running the target give the same."""
 
 from bnverify import bounds
 from bnverify.adapters.generated import references
 from bnverify.compare import require_close
 from bnverify.property import conformance_property
+
+STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -35,3 +37,59 @@ def agreement(subject, case):
                 case=case,
                 what=f"{name} - {name} of {reference.target}",
             )
+
+
+def require_agreement(subject, case, way):
+    """The target run as it is and in another way, in training and inference, differ by at most the sum of their bounds."""
+    other = subject.ways[way]
+    gradients = subject.lacks("gradients") is None
+    state = subject.lacks("state") is None and case.count > subject.convention.correction
+    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
+    right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
+    require_alike(subject.run(case, gradients=gradients), other.run(case, gradients=gradients), right, names, case, way)
+    if subject.lacks("inference") is None:
+        here, there = subject.run(case, training=False), other.run(case, training=False)
+        require_alike(here, there, bounds.inference(case), ("y",), case, way)
+
+
+def require_alike(here, there, right, names, case, way):
+    for name in names:
+        bound = right[name].bound
+        require_close(here[name], there[name], bound=bound + bound, case=case, what=f"{name} - {name} ({way})")
+
+
+@conformance_property(
+    "agreement-threads",
+    claim="one thread and two give the same within the sum of their bounds",
+    source="any order of summation is right",
+    weight=0.5,
+    needs=["threads"],
+    catches=["tail-lost-between-threads"],
+)
+def agreement_of_threads(subject, case):
+    require_agreement(subject, case, "threads")
+
+
+@conformance_property(
+    "agreement-compiled",
+    claim="eager and compiled by torch.compile give the same within the sum of their bounds",
+    source="a compiler may reorder sums, nothing else",
+    data="one shape",
+    weight=0.5,
+    needs=["compiled"],
+    catches=["differs-when-compiled"],
+    slow=True,
+)
+def agreement_of_compiled(subject, case):
+    require_agreement(subject, case, "compiled")
+
+
+@conformance_property(
+    "agreement-cuda",
+    claim="CPU and CUDA give the same within the sum of their bounds",
+    source="one program on every device",
+    needs=["cuda"],
+    catches=["differs-on-cuda"],
+)
+def agreement_of_devices(subject, case):
+    require_agreement(subject, case, "cuda")

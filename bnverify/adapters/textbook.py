@@ -24,6 +24,13 @@ class Textbook(Implementation):
     def __init__(self, function: Callable[..., Any], convention: Convention, arrays: str, device: str) -> None:
         self.function, self.convention, self.arrays, self.device = function, convention, arrays, device
 
+    def compiled(self, backend: str) -> Textbook:
+        """Return the function, a Torch one, compiled by torch.compile."""
+        import torch
+
+        function: Any = torch.compile(self.function, backend=backend, dynamic=False)
+        return type(self)(function, self.convention, self.arrays, self.device)
+
     def forward(
         self,
         x: Any,

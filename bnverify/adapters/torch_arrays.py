@@ -13,6 +13,7 @@ from bnverify.case import Array
 from bnverify.errors import UsageError
 from bnverify.implementation import Implementation
 from bnverify.memory import Placed
+from bnverify.subject import Subject
 
 
 class TorchArrays:
@@ -33,10 +34,15 @@ class TorchArrays:
             return np.array(plain.contiguous().view(torch.int16).numpy().view("bfloat16"))
         return np.array(plain.numpy())
 
-
     def attached(self, array: Any) -> bool:
         """Return whether a tensor requires a gradient or was computed from one that does."""
         return isinstance(array, torch.Tensor) and array.requires_grad
+
+    def ways(self, subject: Subject) -> tuple[dict[str, Subject], dict[str, str]]:
+        """Return the target compiled, with two threads and on CUDA, as far as there is such a thing here."""
+        from bnverify.adapters.torch_ways import ways
+
+        return ways(subject)
 
 
 def _tensor(array: Array) -> torch.Tensor:

@@ -24,6 +24,11 @@ class TorchFunction(ByAutograd):
     def __init__(self, function: Callable[..., torch.Tensor], convention: Convention, device: str) -> None:
         self.function, self.convention, self.device = function, convention, device
 
+    def compiled(self, backend: str) -> TorchFunction:
+        """Return the function compiled by torch.compile."""
+        function: Any = torch.compile(self.function, backend=backend, dynamic=False)
+        return TorchFunction(function, self.convention, self.device)
+
     def forward(
         self,
         x: Any,

@@ -50,6 +50,7 @@ class TorchModule(ByAutograd):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.module, self.convention, self.device, self.options = module, convention, device, dict(options or {})
+        self.call: Callable[[Any, Any], Any] = lambda layer, x: layer(x)
 
     def forward(
         self,
@@ -71,8 +72,14 @@ class TorchModule(ByAutograd):
         for name, value in {"running_mean": running_mean, "running_var": running_var}.items():
             if getattr(layer, name, None) is not None:
                 setattr(layer, name, value)
-        y = layer(x)
+        y = self.call(layer, x)
         return Forward(y, layer.running_mean, layer.running_var, (y, (x, layer.weight, layer.bias)))
+
+    def compiled(self, backend: str) -> TorchModule:
+        """Return this target with every layer compiled by torch.compile."""
+        other = copy.copy(self)
+        other.call = lambda layer, x: torch.compile(layer, backend=backend, dynamic=False)(x)
+        return other
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, ...]:
         """Return dx, dgamma and dbeta; None for a parameter that the layer does not have."""

@@ -1,0 +1,36 @@
+"""Seeded faults of Torch layers that show only in one way of running them: compiled, with several threads, on CUDA."""
+
+from __future__ import annotations
+
+import torch
+
+from bnverify.faults.layers import Layer
+from bnverify.faults.structural import fault
+
+Tensor = torch.Tensor
+
+
+@fault("differs-when-compiled", "a compiled layer takes a fast path that forgets the mean")
+class DiffersWhenCompiled(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        if not torch.compiler.is_compiling():
+            return y
+        off = input.mean(dim=[k for k in range(input.dim()) if k != 1], keepdim=True)
+        return y + off
+
+
+@fault("tail-lost-between-threads", "with several threads the values are split evenly, and the rest is not normalized")
+class TailLostBetweenThreads(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        threads = torch.get_num_threads()
+        rest = input.size(0) % threads if threads > 1 else 0
+        return torch.cat([y[: len(y) - rest], input[len(y) - rest :]]) if rest else y
+
+
+@fault("differs-on-cuda", "on CUDA eps is added outside the root")
+class DiffersOnCuda(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        return y * (1 + self.eps) if input.is_cuda else y
