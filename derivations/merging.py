@@ -43,7 +43,7 @@ def merging_an_empty_part(p: Setting, merge: Program) -> None:
     some, swapped = p.run(merge), p.run(merge, **_swapped(p.run(merge)))
     p.equal("mean, parts swapped", swapped.mean, some.mean)
     p.equal("M2, parts swapped", swapped.M2, some.M2)
-    one = p.run(merge, n_b=0, M2_b=0)
+    one = p.run(merge, n_b=0 * some.n_a, M2_b=0 * some.M2_a)
     p.equal("n, one part empty", one.n, one.n_a)
     p.equal("mean, one part empty", one.mean, one.mean_a)
     p.equal("M2, one part empty", one.M2, one.M2_a)

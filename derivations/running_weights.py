@@ -97,7 +97,7 @@ def bias_of_the_start(p: Setting, update: Program, average: Program) -> None:
     p.by_induction("sum of the weights is 1", start=start, step=step, claim={"total": lambda now: 1}, holds=False)
     ones = p.run(update, x=p.run(update).x * 0 + 1, running_mean=r).new_running_mean
     p.equal("a step on a statistic of 1 is a step of the total", ones, r * (1 - a) + a)
-    from_zero = p.run(average, statistic=q, start=0)
+    from_zero = p.run(average, statistic=q, start=0 * q)
     p.equal("from 0, equal statistics: average = total statistic", from_zero.average, from_zero.batch_weight * q)
     p.equal("equal statistics: debiased = statistic", p.run(average, statistic=q).debiased, q)
     p.differ("equal statistics: average = statistic", p.run(average, statistic=q).average, q)

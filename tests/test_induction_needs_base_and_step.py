@@ -230,3 +230,18 @@ def test_two_claims_of_one_name_raise() -> None:
         prove("twice", law)
     with pytest.raises(SymbolicError, match="two claims are called 'a'"):
         _ = try_out(law, seed=0, lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("inner", [lambda p, now: p.equal("inner", now.k, now.k), lambda p, now: ITSELF(p)])
+def test_a_claim_within_an_induction_raises(inner: Callable[[Setting, Any], None]) -> None:
+    """Its k would be the k of the step, not one of its own."""
+
+    def law(p: Setting) -> None:
+        def step(now: Any, new: Any) -> dict[str, Any]:
+            inner(p, now)
+            return {"s": now.s}
+
+        p.by_induction("outer", start={"s": 0}, step=step, claim={"s": lambda now: 0})
+
+    with pytest.raises(SymbolicError, match="within an induction"):
+        prove("nested", law)

@@ -16,8 +16,8 @@ from bnverify.symbolic.differentiate import jvp, vjp
 from bnverify.symbolic.normal_form import normal_forms
 from bnverify.symbolic.program import EPS, Program, program, real, size
 from bnverify.symbolic.prove import Setting, prove
-from bnverify.symbolic.witness import try_out
 from bnverify.symbolic.registry import derived
+from bnverify.symbolic.witness import try_out
 
 torch = pytest.importorskip("torch")
 

@@ -124,14 +124,6 @@ def prove_induction(
     _require_own(here, k)
     failed = [f"base, {n}: {r}" for n, r in base.residuals.items() if r != 0]
     failed += [f"step, {n}: {r}" for n, r in step.residuals.items() if r != 0]
-    lines = [
-        *(Step(f"{n}_{induction.first}", here.shown(start[n]), ("start",)) for n in induction.free),
-        *(Step(f"{n}_(k+1)", here.shown(after[n]), ("step",)) for n in induction.free),
-        *(Step(f"{n}_k", here.shown(now[n]), ("hypothesis",)) for n in induction.claim),
-        *base.steps(here, str(induction.first), "base"),
-        *step.steps(here, "(k+1)", "step, by the hypothesis"),
-        *(Step(f"{n}_k is {sign}", "at every k", ("base and step",), ":") for n, sign in induction.signs.items()),
-    ]
     return Equation(
         what,
         meant_true,
@@ -140,8 +132,29 @@ def prove_induction(
         ", ".join(here.shown(now[n]) for n in induction.claim),
         "; ".join(failed) or "0",
         gap="left - right, base and step",
-        steps=tuple(lines),
+        steps=(
+            *_given(here, induction, start, now, after),
+            *base.steps(here, str(induction.first), "base"),
+            *step.steps(here, "(k+1)", "step, by the hypothesis"),
+        ),
     )
+
+
+def _given(
+    here: Coordinates,
+    induction: Induction,
+    start: Mapping[str, sp.Expr],
+    now: Mapping[str, sp.Expr],
+    after: Mapping[str, sp.Expr],
+) -> Iterator[Step]:
+    """Yield what the sequences are and what is assumed of them at k; the signs have been shown by then."""
+    for name in induction.free:
+        yield Step(f"{name}_{induction.first}", here.shown(start[name]), ("start",))
+        yield Step(f"{name}_(k+1)", here.shown(after[name]), ("step",))
+    for name, sign in induction.signs.items():
+        yield Step(f"{name}_k is {sign}", "at every k", ("base and step",), ":")
+    for name in induction.claim:
+        yield Step(f"{name}_k", here.shown(now[name]), ("hypothesis",))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class _Symbols:
     rooted: list[sp.Expr] = field(default_factory=list)
     domain: dict[str, None] = field(default_factory=dict)
     counts: dict[str, None] = field(default_factory=dict)
+    in_step: bool = False
+    """Whether the step of an induction is being taken, whose k and whose values no other claim may see."""
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -108,10 +110,11 @@ class _Symbols:
         signs: Mapping[str, str] | None = None,
         holds: bool = True,
     ) -> None:
+        self._require_outside()
         induction = Induction.of(sp.Integer, start, step, claim, first, signs)
-        before, self.steps = self.steps, []
+        before, self.steps, self.in_step = self.steps, [], True
         found = prove_induction(self.here, what, induction, self._new, meant_true=holds)
-        own, self.steps = self.steps, before
+        own, self.steps, self.in_step = self.steps, before, False
         self._claim(replace(found, steps=(*own, *found.steps)))
 
     def symmetric(
@@ -138,11 +141,18 @@ class _Symbols:
 
     def _claim(self, claim: Equation) -> None:
         """Keep a claim; what has been divided by and rooted up to a true one are its side conditions."""
+        self._require_outside()
         require_new_claim(claim.what, self.claims)
         self.claims[claim.what] = claim
         if claim.meant_true:
             self.divided = dict(self.here.divisors)
             self.rooted = list(self.here.extensions.values())
+
+    def _require_outside(self) -> None:
+        if self.in_step:
+            raise SymbolicError(
+                "a claim is made within an induction, but should stand outside: its k is that of the step"
+            )
 
     def _compared(self, what: str, meant_true: bool, left: Any, right: Any) -> Equation:
         left, right = self.here.canonical(left), self.here.canonical(right)
