@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from bnverify.subject import Subject
 
+OPTIONS = ("momentum=None", "affine=False", "track_running_stats=False", "bias=False")
+"""Settings of a constructor that are checked too, each by itself."""
+
 CAPABILITIES = (
     "inference",
     "gradients",
@@ -24,6 +27,7 @@ CAPABILITIES = (
     "options",
     "state",
     "eps",
+    *OPTIONS,
 )
 """What a property may need beyond forward in training.
 

@@ -18,7 +18,7 @@ from bnverify.errors import CheckerError
 from bnverify.outcome import Outcome, place_of
 from bnverify.power import Power
 from bnverify.precision import PRECISIONS
-from bnverify.property import Property
+from bnverify.property import OPTIONS, Property
 from bnverify.strategies import STRATEGIES
 from bnverify.subject import Raised, Subject
 
@@ -61,6 +61,10 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
             return replace(blank, required=False, message=reason)
         if need == "options" and not subject.options:
             return replace(blank, required=False, message="the target has no constructor with further settings")
+        if need in OPTIONS and need not in subject.options:
+            return replace(
+                blank, required=False, message=f"the target has no constructor with {need.partition('=')[0]}"
+            )
         if need in subject.failing:
             return replace(blank, status="errored", message=f"a plain case raised: {subject.failing[need]}")
     subject = _narrowed(prop, subject)

@@ -106,7 +106,7 @@ def gradients_do_not_change_y(subject, case):
     data="unit",
     source="the declared form: y and gradients as their inputs",
     claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
-    catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape"],
+    catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape", "gamma-detached"],
 )
 def output_form(subject, case):
     for training, gradients in modes(subject):
@@ -126,6 +126,47 @@ def output_form(subject, case):
                 case=case,
             )
     current_record().note(0.0, case)
+
+
+@conformance_property(
+    "state-detached",
+    data="unit",
+    needs=["state"],
+    source="a state that hangs on the graph keeps every batch in memory, and is differentiated through",
+    claim="the stored statistics hang on no autograd graph",
+    catches=["statistics-attached"],
+    weight=0.5,
+)
+def state_detached(subject, case):
+    """Without autograd there is no graph, and nothing that could be wrong."""
+    for training, gradients in modes(subject):
+        attached = subject.run(case, training=training, gradients=gradients).attached
+        require(
+            not attached,
+            got=f"{' and '.join(attached)} on the autograd graph after {_mode(training)}",
+            should_be="detached",
+            case=case,
+        )
+    current_record().note(0.0, case)
+
+
+@conformance_property(
+    "double-precision",
+    source="a result is as precise as the type that it comes in",
+    claim="data of float64 are computed in float64 throughout: y, gradients and state, in training and inference",
+    catches=["float32-inside", "float32-inside-layer"],
+    precisions=["float64"],
+)
+def double_precision(subject, case):
+    for training, gradients in modes(subject):
+        observed = subject.run(case, training=training, gradients=gradients)
+        expected = dict(bounds.training(case) if training else bounds.inference(case))
+        names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+        if training and subject.lacks("state") is None:
+            expected |= bounds.running(case, subject.convention.correction)
+            names += STATE
+        for name in names:
+            require_expected(observed[name], expected[name], what=f"{name} in {_mode(training)}", case=case)
 
 
 def _mode(training):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,14 +14,15 @@ from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 
 RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
-FAULTS: dict[str, tuple[type[GeneratedNumpy], str]] = {}
-"""Each fault's class and its meaning, by name."""
+FAULTS: dict[str, tuple[type[Any], str]] = {}
+"""Each fault's class and its meaning, by name: an Implementation, or a layer of Torch with BatchNorm's constructor."""
+Kind = TypeVar("Kind", bound=type[Any])
 
 
-def fault(name: str, meaning: str) -> Callable[[type[GeneratedNumpy]], type[GeneratedNumpy]]:
-    """Register an implementation with one structural fault."""
+def fault(name: str, meaning: str) -> Callable[[Kind], Kind]:
+    """Register an implementation or a layer with one structural fault."""
 
-    def register(kind: type[GeneratedNumpy]) -> type[GeneratedNumpy]:
+    def register(kind: Kind) -> Kind:
         if name in FAULTS:
             raise ValueError(f"the fault {name} is registered twice")
         FAULTS[name] = kind, meaning

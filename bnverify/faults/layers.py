@@ -1,0 +1,228 @@
+"""Seeded faults of Torch layers: of what lives on from call to call, of the constructor, of the autograd graph.
+
+Each is a class with BatchNorm's constructor, checked as any such target. Imported only where Torch is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bnverify.faults.structural import fault
+
+Tensor = torch.Tensor
+
+
+class Layer(nn.modules.batchnorm._BatchNorm):
+    """torch's own batch normalization for an x of any rank."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected x of rank 2 or more, got {input.dim()}")
+
+    def normalized(self, x: Tensor, *, by_batch: bool, rate: float = 0.0) -> Tensor:
+        """Return y by the batch's statistics, or by the stored ones; the stored ones move at this rate."""
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, rate, self.eps)
+
+
+@fault("gamma-detached", "y hangs on gamma's values but not on gamma, so that gamma has no gradient")
+class GammaDetached(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight
+        if weight is None:
+            return super().forward(input)
+        self.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        try:
+            return super().forward(input)
+        finally:
+            self.weight = weight
+
+
+@fault("float32-inside-layer", "a layer of float64 computes in float32")
+class Float32InsideLayer(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype != torch.float64:
+            return super().forward(input)
+        found = super().forward(input).float()
+        return found.double()
+
+
+@fault(
+    "statistics-attached", "the stored statistics are averaged without torch.no_grad(): they hang on the autograd graph"
+)
+class StatisticsAttached(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        if self.training and self.running_mean is not None:
+            self.running_mean = self.running_mean + 0 * input.sum().to(self.running_mean.dtype)
+        return y
+
+
+class _Counting(Layer):
+    def counted(self, by: int) -> None:
+        if self.num_batches_tracked is not None:
+            _ = self.num_batches_tracked.add_(by)
+
+
+@fault("counter-stuck", "training does not count its batches")
+class CounterStuck(_Counting):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        if self.training:
+            self.counted(-1)
+        return y
+
+
+@fault("counter-in-inference", "inference counts its batches too")
+class CounterInInference(_Counting):
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            self.counted(1)
+        return super().forward(input)
+
+
+@fault("refused-batch-averaged", "a batch is averaged into the state before it is looked at, and refused")
+class RefusedBatchAveraged(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        try:
+            return super().forward(input)
+        except (RuntimeError, ValueError):
+            if self.training and self.running_mean is not None:
+                self.running_mean += input.mean().to(self.running_mean.dtype) + 1
+            raise
+
+
+@fault("statistics-not-saved", "the stored statistics are no part of what is saved")
+class StatisticsNotSaved(Layer):
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        super().register_buffer(name, tensor, persistent and not name.startswith("running"))
+
+
+@fault("counter-not-saved", "the number of batches is no part of what is saved")
+class CounterNotSaved(Layer):
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        super().register_buffer(name, tensor, persistent and name != "num_batches_tracked")
+
+
+@fault("copies-share-statistics", "a deep copy shares the stored statistics with its original")
+class CopiesShareStatistics(Layer):
+    def __deepcopy__(self, memo: dict[int, Any]) -> CopiesShareStatistics:
+        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
+        _ = other.load_state_dict(self.state_dict())
+        if self.running_mean is not None:
+            other.running_mean, other.running_var = self.running_mean, self.running_var
+        return other.train(self.training)
+
+
+@fault("mode-of-first-call", "a layer stays in the mode in which it was called first, as one that was traced")
+class ModeOfFirstCall(Layer):
+    first: bool | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        asked = self.training
+        self.first = asked if self.first is None else self.first
+        self.training = self.first
+        try:
+            return super().forward(input)
+        finally:
+            self.training = asked
+
+
+@fault("inference-by-last-batch", "inference right after a training step normalizes by the batch")
+class InferenceByLastBatch(Layer):
+    fresh = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training or not self.fresh:
+            self.fresh = self.training
+            return super().forward(input)
+        self.fresh = False
+        return self.normalized(input, by_batch=True)
+
+
+@fault("every-other-batch", "only every other training step moves the stored statistics")
+class EveryOtherBatch(Layer):
+    skipping = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.skipping:
+            self.skipping = False
+            return self.normalized(input, by_batch=True)
+        self.skipping = self.training
+        return super().forward(input)
+
+
+@fault("cumulative-as-default", "momentum=None is taken for the default 0.1")
+class CumulativeAsDefault(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        if self.momentum is not None or not self.training or not self.track_running_stats:
+            return super().forward(input)
+        return self.normalized(input, by_batch=True, rate=0.1)
+
+
+@fault("cumulative-as-zero", "momentum=None is taken for 0: the stored statistics never move")
+class CumulativeAsZero(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        if self.momentum is not None or not self.training or not self.track_running_stats:
+            return super().forward(input)
+        return self.normalized(input, by_batch=True)
+
+
+@fault("affine-ignored", "affine=False has a gamma and a beta all the same")
+class AffineIgnored(Layer):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, True, track_running_stats)
+
+
+@fault("no-affine-no-normalization", "affine=False skips the division by the deviation")
+class NoAffineNoNormalization(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        return y if self.weight is not None else y * input.std()
+
+
+@fault("bias-ignored", "bias=False has a beta all the same")
+class BiasIgnored(Layer):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+
+@fault("untracked-by-initial", "without stored statistics inference takes the mean for 0 and the variance for 1")
+class UntrackedByInitial(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training or self.running_mean is not None:
+            return super().forward(input)
+        mean = torch.zeros(self.num_features, dtype=input.dtype)
+        return F.batch_norm(input, mean, mean + 1, self.weight, self.bias, False, 0.0, self.eps)
+
+
+@fault("tracking-ignored", "track_running_stats=False stores statistics all the same")
+class TrackingIgnored(Layer):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, True)

@@ -1,0 +1,98 @@
+"""Layouts: x, dy and the stored statistics may lie in memory in any way; strides of 0 let one element stand for many.
+
+Stored statistics are sliced where gradients of inference are not asked for: PyTorch's CPU kernels for (N, C) and
+channels-last data take them for contiguous there, a hazard and no ground to refuse the layer.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import require_expected
+from bnverify.memory import LAYOUTS
+from bnverify.property import conformance_property
+
+GRADIENTS = ("dx", "dgamma", "dbeta")
+STATE = ("running_mean", "running_var")
+HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channels"))}
+
+
+@conformance_property(
+    "layout-input",
+    claim="x in any layout: the same y, dx, dgamma, dbeta and state within their bounds",
+    source="a layer is a function of values, not of where they lie",
+    data="unit",
+    weight=0.5,
+    draws=HELD,
+    catches=["x-taken-as-contiguous", "gradients-wrong-channels-last"],
+)
+def layout_input(subject, case, held):
+    """For strides of 0 x is first made constant along the axes that ``held`` names; it varies along the others."""
+    for layout in LAYOUTS:
+        placed = case.changed(x=_constant_along(case, case.x, held)) if layout == "stride-0" else case
+        _require_right(subject, placed, {"x": layout})
+
+
+@conformance_property(
+    "layout-upstream",
+    claim="dy in any layout, whatever the layout of x: the same dx, dgamma and dbeta within their bounds",
+    source="autograd hands down dy as it comes: transposed by the next layer, expanded by a sum",
+    needs=["gradients"],
+    data="unit",
+    weight=0.5,
+    draws={"held": lambda subject: st.sampled_from(("samples", "positions", "channels", "everything"))},
+    catches=["upstream-taken-as-contiguous", "upstream-read-by-strides-of-x", "upstream-expanded-summed-once"],
+)
+def layout_upstream(subject, case, held):
+    expanded = case.changed(dy=_constant_along(case, case.dy, held))
+    for of_x in ("contiguous", "channels-last"):
+        for layout in LAYOUTS:
+            placed = expanded if layout == "stride-0" else case
+            _require_right(subject, placed, {"x": of_x, "dy": layout})
+
+
+@conformance_property(
+    "layout-state",
+    claim="a training step moves stored statistics that are a strided view; inference reads any view",
+    source="pytorch/pytorch issue 33867: the update of a strided running_mean was lost",
+    needs=["state"],
+    data="unit",
+    weight=0.5,
+    catches=["strided-state-lost", "strided-state-misread"],
+)
+def layout_state(subject, case):
+    """Strides of 0 in inference only: what is written to an element that stands for many cannot be right."""
+    _require_right(subject, case, dict.fromkeys(STATE, "sliced"), modes=(True,))
+    _require_right(subject, case, dict.fromkeys(STATE, "offset"))
+    if subject.lacks("inference") is None:
+        equal = case.changed(**{name: np.full_like(getattr(case, name), getattr(case, name)[0]) for name in STATE})
+        for layout, placed in {"sliced": case, "stride-0": equal}.items():
+            observed = subject.run(placed, training=False, layouts=dict.fromkeys(STATE, layout))
+            what = f"y in inference with {layout} statistics"
+            require_expected(observed.y, bounds.inference(placed)["y"], what=what, case=placed)
+
+
+def _constant_along(case, values, held):
+    """Return the values with those of the first place along the held axes everywhere along them."""
+    channel = range(values.ndim)[case.channel_axis]
+    others = [k for k in range(values.ndim) if k != channel]
+    axes = {"samples": others[:1], "positions": others[1:], "channels": [channel], "everything": range(values.ndim)}
+    first = values[tuple(slice(0, 1) if k in axes[held] else slice(None) for k in range(values.ndim))]
+    return np.broadcast_to(first, values.shape).copy()
+
+
+def _require_right(subject, case, layouts, modes=(True, False)):
+    for training in modes:
+        if not training and subject.lacks("inference") is not None:
+            continue
+        gradients = subject.lacks("gradients" if training else "inference_gradients") is None
+        observed = subject.run(case, training=training, gradients=gradients, layouts=layouts)
+        expected = dict(bounds.training(case) if training else bounds.inference(case))
+        names = ["y", *(GRADIENTS if gradients else ())]
+        if training and subject.lacks("state") is None:
+            expected |= bounds.running(case, subject.convention.correction)
+            names += STATE
+        where = " and ".join(f"{name} {layout}" for name, layout in layouts.items())
+        for name in names:
+            what = f"{name} in {'training' if training else 'inference'} with {where}"
+            require_expected(observed[name], expected[name], what=what, case=case)

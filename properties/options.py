@@ -1,0 +1,109 @@
+"""Options of the constructor: momentum=None, affine=False, bias=False, track_running_stats=False, each by itself."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import fail, require_expected, require_form
+from bnverify.property import conformance_property
+
+STATE = ("running_mean", "running_var")
+SOURCE = "torch.nn.BatchNorm2d"
+
+
+@conformance_property(
+    "momentum-none",
+    claim="momentum=None: after k batches the state is the mean of their k statistics, whatever it was before",
+    source=SOURCE,
+    needs=["momentum=None"],
+    data="unit",
+    weight=0.5,
+    draws={"batches": lambda subject: st.integers(1, 3)},
+    catches=["cumulative-as-default", "cumulative-as-zero"],
+)
+def momentum_none(subject, case, batches):
+    """Batch k enters with the weight 1/k; each step is judged from the state that was observed before it."""
+    option = subject.options["momentum=None"]
+    layer = option.session(case.changed(update_rate=1.0))
+    for k in range(1, batches + 1):
+        before = _stored(layer, case)
+        now = case.changed(x=np.roll(case.x, k, axis=0) * k - k, update_rate=1.0 / k, **before)
+        y = layer.step(now.x, training=True)
+        require_expected(y, bounds.training(now)["y"], what=f"y of batch {k} with momentum=None", case=now)
+        after, right = _stored(layer, now), bounds.running(now, subject.convention.correction)
+        for name in STATE:
+            what = f"{name} after {k} batch{'es' if k > 1 else ''} with momentum=None"
+            require_expected(after[name], right[name], what=what, case=now)
+    now = case.changed(**_stored(layer, case))
+    y = layer.step(now.x, training=False)
+    require_expected(y, bounds.inference(now)["y"], what="y in inference with momentum=None", case=now)
+
+
+@conformance_property(
+    "affine-false",
+    claim="affine=False: y = x_hat, and neither gamma nor beta has a gradient",
+    source=SOURCE,
+    needs=["affine=False"],
+    data="unit",
+    weight=0.5,
+    catches=["affine-ignored", "no-affine-no-normalization"],
+)
+def affine_false(subject, case):
+    plain = case.changed(gamma=np.ones_like(case.gamma), beta=np.zeros_like(case.beta))
+    _require_option(subject, plain, "affine=False", without=("dgamma", "dbeta"), given=case)
+
+
+@conformance_property(
+    "bias-false",
+    claim="bias=False: y = gamma x_hat, and beta has no gradient",
+    source=SOURCE,
+    needs=["bias=False"],
+    data="unit",
+    weight=0.5,
+    catches=["bias-ignored"],
+)
+def bias_false(subject, case):
+    plain = case.changed(beta=np.zeros_like(case.beta))
+    _require_option(subject, plain, "bias=False", without=("dbeta",), given=case)
+
+
+@conformance_property(
+    "track-running-stats-false",
+    claim="track_running_stats=False: inference too normalizes by the batch, and no statistics are stored",
+    source=SOURCE,
+    needs=["track_running_stats=False"],
+    data="unit",
+    weight=0.5,
+    catches=["untracked-by-initial", "tracking-ignored"],
+)
+def track_running_stats_false(subject, case):
+    option = "track_running_stats=False"
+    for training in (True, False):
+        observed = subject.options[option].run(case, training=training, gradients=True)
+        mode = f"in {'training' if training else 'inference'} with {option}"
+        for name in ("y", "dx", "dgamma", "dbeta"):
+            require_expected(observed[name], bounds.training(case)[name], what=f"{name} {mode}", case=case)
+        for name in STATE:
+            if observed[name] is not None:
+                fail(f"{name} stored {mode}", "not stored", case)
+
+
+def _require_option(subject, case, option, *, without, given):
+    """Judge y, the gradients that there are, and the state; a layer that has no gamma takes no notice of the one given."""
+    for training in (True, False):
+        observed = subject.options[option].run(given, training=training, gradients=True)
+        expected = dict(bounds.training(case) if training else bounds.inference(case))
+        mode = f"in {'training' if training else 'inference'} with {option}"
+        for name in ("y", "dx", "dgamma", "dbeta"):
+            if name not in without:
+                require_expected(observed[name], expected[name], what=f"{name} {mode}", case=case)
+            elif observed[name] is not None:
+                fail(f"a gradient {name} {mode}", "no such parameter", case)
+        if training:
+            for name, right in bounds.running(case, subject.convention.correction).items():
+                require_expected(observed[name], right, what=f"{name} {mode}", case=case)
+
+
+def _stored(layer, case):
+    now = layer.statistics()
+    return {n: require_form(getattr(now, n), case.gamma.shape, what=n, case=case) for n in STATE}

@@ -1,0 +1,188 @@
+"""Sessions: a layer that lives on from call to call, in any order of modes, counted, refused, saved, loaded and copied."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
+from bnverify.convention import CUMULATIVE
+from bnverify.property import conformance_property
+from bnverify.subject import Raised
+
+STATE = ("running_mean", "running_var")
+MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5)}
+"""Whether each call is one of training."""
+
+
+def batch(case, k):
+    """Return another batch of the case's shape for the call k."""
+    return case.changed(x=np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k)
+
+
+def rate_of(subject, case, steps):
+    """Return the update_rate after so many training steps: that of the case, unless it is an average over all."""
+    return (
+        1.0 / (round(1 / case.update_rate) + steps)
+        if subject.convention.update_rate == CUMULATIVE
+        else case.update_rate
+    )
+
+
+@conformance_property(
+    "modes-in-any-order",
+    claim="training and inference in any order: every y and every state is right for what the state was before",
+    source="Ioffe and Szegedy 2015, algorithm 2",
+    needs=["session", "state"],
+    data="unit",
+    draws={"modes": lambda subject: st.lists(st.booleans(), min_size=2, max_size=4).map(lambda m: [True, *m])},
+    catches=["mode-of-first-call", "inference-by-last-batch", "every-other-batch"],
+)
+def modes_in_any_order(subject, case, modes):
+    """Each call is judged from the state that was observed before it, so bounds do not add up."""
+    layer, steps = subject.session(case), 0
+    for k, training in enumerate(modes):
+        before = _stored(layer, case)
+        now = batch(case, k).changed(update_rate=rate_of(subject, case, steps), **before)
+        y = layer.step(now.x, training=training)
+        done = ", ".join("training" if mode else "inference" for mode in modes[: k + 1])
+        expected = bounds.training(now) if training else bounds.inference(now)
+        require_expected(y, expected["y"], what=f"y of the last of the calls {done}", case=now)
+        after = _stored(layer, now)
+        for name in STATE:
+            what = f"{name} after the calls {done}"
+            if training:
+                right = bounds.running(now, subject.convention.correction)[name]
+                require_expected(after[name], right, what=what, case=now)
+            else:
+                require_same(after[name], before[name], what=what, case=now)
+        steps += training
+
+
+@conformance_property(
+    "counter",
+    claim="the number of batches grows by 1 in each training call, and not in inference",
+    source="num_batches_tracked, the weight of the cumulative average",
+    needs=["session", "state"],
+    data="unit",
+    draws={"modes": lambda subject: st.lists(st.booleans(), max_size=2).map(lambda m: [True, False, *m])},
+    catches=["counter-stuck", "counter-in-inference"],
+    weight=0.5,
+)
+def counter(subject, case, modes):
+    """Of a layer that declares no counter, or has none, nothing is asked."""
+    layer = subject.session(case)
+    for k, training in enumerate(modes):
+        before = layer.statistics().batches
+        if not subject.convention.counts or before is None:
+            break
+        _ = layer.step(batch(case, k).x, training=training)
+        after = layer.statistics().batches
+        require(
+            after == before + training,
+            got=f"{after} batches after a call in {'training' if training else 'inference'}, {before} before",
+            should_be=str(before + training),
+            case=case,
+        )
+    current_record().note(0.0, case)
+
+
+@conformance_property(
+    "refused-call",
+    claim="a call that is refused leaves the running statistics alone, and the next one is right",
+    source="an exception tells that nothing was done",
+    needs=["session", "state"],
+    data="unit",
+    catches=["refused-batch-averaged"],
+    weight=0.5,
+)
+def refused_call(subject, case):
+    """A counter that has counted the call is a hazard, and reported as such, and so is its weight in a cumulative average.
+
+    What is not refused is judged elsewhere.
+    """
+    layer = subject.session(case)
+    refusals = {
+        "a channel too many": np.concatenate([case.x, case.x.take([0], axis=case.channel_axis)], case.channel_axis)
+    }
+    if subject.convention.one_value == "raise":
+        one = case.x
+        for k in range(one.ndim):
+            one = one if k == range(one.ndim)[case.channel_axis] else one.take([0], axis=k)
+        refusals["one value a channel"] = one
+    for what, x in refusals.items():
+        before = _stored(layer, case)
+        try:
+            _ = layer.step(x, training=True)
+        except Raised:
+            after = _stored(layer, case)
+            for name in STATE:
+                require_same(after[name], before[name], what=f"{name} after the refusal of {what}", case=case)
+    now = case.changed(**_stored(layer, case))
+    y = layer.step(now.x, training=True)
+    require_expected(y, bounds.training(now)["y"], what="y of the call after those that were refused", case=now)
+    if subject.convention.update_rate != CUMULATIVE:
+        after = _stored(layer, now)
+        for name, right in bounds.running(now, subject.convention.correction).items():
+            require_expected(after[name], right, what=f"{name} after a call that follows refused ones", case=now)
+
+
+@conformance_property(
+    "save-and-load",
+    claim="a layer that is saved and loaded goes on as the one that was not: the same y, state and count, bit by bit",
+    source="a state that is saved is the whole state",
+    needs=["session", "state"],
+    data="unit",
+    draws=MODES,
+    catches=["statistics-not-saved", "counter-not-saved"],
+)
+def save_and_load(subject, case, modes):
+    layer = subject.session(case)
+    _ = layer.step(case.x, training=True)
+    loaded = layer.copied("load")
+    _require_alike(loaded, layer, case, "after it was saved and loaded")
+    for k, training in enumerate(modes, start=1):
+        x = batch(case, k).x
+        left, right = (one.step(x, training=training) for one in (loaded, layer))
+        after = f"of the layer that was saved and loaded, {k} call{'s' if k > 1 else ''} later"
+        require_same(left, right, what=f"y {after}", case=case)
+        _require_alike(loaded, layer, case, after)
+    current_record().note(0.0, case)
+
+
+@conformance_property(
+    "deepcopy",
+    claim="training a deep copy leaves the original alone, and goes as training the original",
+    source="a deep copy shares nothing",
+    needs=["session", "state"],
+    data="unit",
+    draws=MODES,
+    catches=["copies-share-statistics"],
+)
+def deepcopy(subject, case, modes):
+    layer = subject.session(case)
+    _ = layer.step(case.x, training=True)
+    copied, before = layer.copied("deepcopy"), _stored(layer, case)
+    calls = list(enumerate([True, *modes], start=1))
+    found = [copied.step(batch(case, k).x, training=training) for k, training in calls]
+    after = _stored(layer, case)
+    for name in STATE:
+        require_same(after[name], before[name], what=f"{name} of a layer whose deep copy was trained", case=case)
+    for (k, training), y in zip(calls, found, strict=True):
+        right = layer.step(batch(case, k).x, training=training)
+        require_same(y, right, what=f"y of a deep copy, {k} calls later", case=case)
+    _require_alike(copied, layer, case, "of a deep copy")
+    current_record().note(0.0, case)
+
+
+def _stored(layer, case):
+    """Return the statistics that a layer has stored, as changes of a case."""
+    now = layer.statistics()
+    return {n: require_form(getattr(now, n), case.gamma.shape, what=n, case=case) for n in STATE}
+
+
+def _require_alike(layer, other, case, after):
+    left, right = layer.statistics(), other.statistics()
+    for name in STATE:
+        require_same(getattr(left, name), getattr(right, name), what=f"{name} {after}", case=case)
+    if left.batches != right.batches:
+        fail(f"{left.batches} batches counted {after}", str(right.batches), case)
