@@ -12,7 +12,6 @@ from bnverify.implementation import Forward, Implementation
 from bnverify.layout import channel_layout
 from bnverify.subject import Subject
 
-
 Statistics = tuple[int, Any, Any]
 """The count, and for each channel the mean and the sum of squared differences from it."""
 _AXES = {"numpy": "axis", "torch": "dim"}
@@ -77,22 +76,19 @@ class _Generated(Implementation):
     def statistics(self, x: Any) -> Statistics:
         """Return the count, the mean and the sum of squared differences from the mean of every channel."""
         axis = self.convention.channel_axis
-        count = channel_layout(x.shape, axis)[2]
-        if count == 0:  # no mean: zeros, which merge() does not look at
-            zeros = x.sum(**{_AXES[self.arrays]: channel_layout(x.shape, axis)[0]})
+        axes, _, count = channel_layout(x.shape, axis)
+        if count == 0:  # no mean: zeros, which stand for any
+            zeros = x.sum(**{_AXES[self.arrays]: axes})
             return 0, zeros, zeros
-        mean, var = self.code.batch_statistics(x, channel_axis=axis)
-        return count, mean, var * count
+        n, mean, m2 = self.code.statistics(x, channel_axis=axis)
+        return n, mean, m2
 
     def merge(self, a: Statistics, b: Statistics) -> Statistics:
-        """Return the statistics of two batches together.
-
-        Source: Chan, Golub and LeVeque 1983, equation 2.1.
-        """
-        if a[0] == 0 or b[0] == 0:
-            return b if a[0] == 0 else a
-        count, apart = a[0] + b[0], b[1] - a[1]
-        return count, a[1] + apart * (b[0] / count), a[2] + b[2] + apart**2 * (a[0] * b[0] / count)
+        """Return the statistics of two parts together."""
+        if a[0] == b[0] == 0:
+            return a
+        n, mean, m2 = self.code.merge(*a, *b)
+        return n, mean, m2
 
 
 class GeneratedNumpy(_Generated):

@@ -14,7 +14,15 @@ from bnverify.symbolic.program import Program, Statement
 
 INDENT = "    "
 WIDTH = 116
-SCALARS = {"eps": "float", "update_rate": "float", "correction": "int", "m": "int"}
+SCALARS = {
+    "eps": "float",
+    "update_rate": "float",
+    "correction": "int",
+    "m": "int",
+    "n": "int",
+    "n_a": "int",
+    "n_b": "int",
+}
 LIKE = {
     "dgamma": "gamma",
     "dbeta": "gamma",
@@ -46,9 +54,8 @@ def _signature(function: Function, dialect: Dialect, has_data: bool) -> list[str
     parameters = [f"{p}: {SCALARS.get(p, dialect.array)}" for p in function.parameters]
     if has_data:
         parameters += ["*", "channel_axis: int = 1"]
-    result = (
-        dialect.array if len(function.returns) == 1 else f"tuple[{', '.join([dialect.array] * len(function.returns))}]"
-    )
+    kinds = [SCALARS.get(r, dialect.array) for r in function.returns]
+    result = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
     return signature(function.name, parameters, result)
 
 
@@ -72,6 +79,7 @@ def _docstring(function: Function, data: list[str], channel: list[str]) -> list[
     wide = [r for r in function.returns if _rank(function.program, r) == 2]
     narrow = [r for r in function.returns if _rank(function.program, r) == 1]
     shapes = [f"{', '.join(names)}: {shape}" for names, shape in ((wide, "as x"), (narrow, "(C,)")) if names]
+    shapes[:0] = [f"{r}: a whole number" for r in function.returns if r in SCALARS]
     return [*lines, f"{INDENT}Returns {'; '.join(shapes)}.", f"{INDENT}Source: {function.source}.", f'{INDENT}"""']
 
 
@@ -79,7 +87,7 @@ def _prologue(function: Function, dialect: Dialect, data: list[str], channel: li
     arrays = [*data, *channel]
     first = "x" if "x" in data else arrays[0]
     likes = sorted({like for name in function.returns if (like := _like(function, name))}, key=arrays.index)
-    lines = ["# inputs; half types are computed in float32", *(_layout(function, first) if data else [])]
+    lines = ["# inputs; half types are computed in float32", *(_layout(function, first, bool(channel)) if data else [])]
     lines.append(
         f"{', '.join(f'{n}_dtype' for n in likes)} = {', '.join(f'{n}.dtype' for n in likes)}" if likes else ""
     )
@@ -89,12 +97,12 @@ def _prologue(function: Function, dialect: Dialect, data: list[str], channel: li
     return [f"{INDENT}{line}" for line in lines if line]
 
 
-def _layout(function: Function, first: str) -> list[str]:
+def _layout(function: Function, first: str, has_channels: bool) -> list[str]:
     program = function.program
     uses_count = any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols)
     sums = any(st.over for st in program.body)
-    wanted = ("axes" if sums else "_") + ", shape, " + ("m" if uses_count else "_")
-    return [f"{wanted} = channel_layout({first}.shape, channel_axis)"]
+    wanted = ("axes" if sums else "_", "shape" if has_channels else "_", "m" if uses_count else "_")
+    return [f"{', '.join(wanted)} = channel_layout({first}.shape, channel_axis)"]
 
 
 def _like(function: Function, name: str) -> str | None:

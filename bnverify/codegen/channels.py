@@ -28,7 +28,7 @@ def print_function(function: Function) -> list[str]:
         f'{INDENT}"""',
     ]
     if any(s in program.sizes.values() for st in program.body for s in st.expr.free_symbols):
-        lines.append(f"{INDENT}m = len({lists[0]})")
+        lines.append(f"{INDENT}m = arb(len({lists[0]}))")
     for statement in program.body:
         lines += _statement(statement, program, data)
     return [*lines, f"{INDENT}return {', '.join(function.returns)}"]

@@ -52,14 +52,6 @@ def array_functions() -> tuple[Function, ...]:
             derived("training_forward").source,
         ),
         Function(
-            "batch_statistics",
-            training.needed_for([training.symbol(n) for n in ("batch_mean", "batch_var")], "batch_statistics"),
-            ("x",),
-            ("batch_mean", "batch_var"),
-            "Return the mean and the biased variance of every channel of x, the variance in two passes.",
-            derived("training_forward").source,
-        ),
-        Function(
             "training_vjp",
             gradient,
             ("dy", "x", "gamma", "batch_mean", "inv_std"),
@@ -92,6 +84,30 @@ def array_functions() -> tuple[Function, ...]:
             derived("running_update").source,
         ),
         *_array_derivatives(),
+        *_array_parts(),
+    )
+
+
+def _array_parts() -> tuple[Function, ...]:
+    """Return the statistics of a part of a batch and their merge, for whole arrays."""
+    statistics, merge = derived("statistics"), derived("merge")
+    return (
+        Function(
+            "statistics",
+            statistics.program,
+            ("x",),
+            ("n", "mean", "M2"),
+            "Return the count of every channel's values, their mean and their sum of squared deviations, in two passes.",
+            statistics.source,
+        ),
+        Function(
+            "merge",
+            merge.program,
+            ("n_a", "mean_a", "M2_a", "n_b", "mean_b", "M2_b"),
+            ("n", "mean", "M2"),
+            "Return the statistics of two parts together, of which not both are empty.",
+            merge.source,
+        ),
     )
 
 

@@ -55,8 +55,8 @@ def differentiable(training: bool, x: Tensor, saved: Saved, eps: float) -> Saved
     """Return what was saved as a function of x, so that whatever is computed from it can be differentiated."""
     if not training:
         return saved
-    mean, var = code.batch_statistics(x)
-    return mean, 1 / torch.sqrt(var + eps)
+    count, mean, squares = code.statistics(x)
+    return mean, 1 / torch.sqrt(squares / count + eps)
 
 
 def laid_out_like(value: Tensor, x: Tensor) -> Tensor:
