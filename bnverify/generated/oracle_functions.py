@@ -32,7 +32,7 @@ def training(x: Values, gamma: arb, beta: arb, eps: arb) -> tuple[Values, arb, a
     x: m values; the rest scalars.
     Source: Ioffe and Szegedy 2015, algorithm 1.
     """
-    m = len(x)
+    m = arb(len(x))
     batch_mean = sum(x, ZERO) / m
     centred = [x_i - batch_mean for x_i in x]
     batch_var = sum([centred_i * centred_i for centred_i in centred], ZERO) / m
@@ -50,7 +50,7 @@ def training_gradients(
     x, dy: m values; the rest scalars.
     Source: derived from training_backward by its normal form.
     """
-    m = len(x)
+    m = arb(len(x))
     batch_mean = sum(x, ZERO) / m
     centred = [x_i - batch_mean for x_i in x]
     batch_var = sum([centred_i * centred_i for centred_i in centred], ZERO) / m
@@ -98,7 +98,7 @@ def running(x: Values, running_mean: arb, running_var: arb, update_rate: arb, co
     x: m values; the rest scalars.
     Source: Ioffe and Szegedy 2015, section 3.1; exponential average with update_rate, the weight of the new batch.
     """
-    m = len(x)
+    m = arb(len(x))
     batch_mean = sum(x, ZERO) / m
     batch_var = sum([(x_i - batch_mean)**2 for x_i in x], ZERO) / m
     new_running_mean = update_rate * batch_mean + (1 - update_rate) * running_mean
@@ -112,7 +112,7 @@ def training_tangents(x: Values, gamma: arb, beta: arb, eps: arb, tx: Values, tg
     x, tx: m values; the rest scalars.
     Source: derived from training_tangent by its normal form.
     """
-    m = len(x)
+    m = arb(len(x))
     batch_mean = sum(x, ZERO) / m
     centred = [x_i - batch_mean for x_i in x]
     batch_var = sum([centred_i * centred_i for centred_i in centred], ZERO) / m
@@ -138,7 +138,7 @@ def training_seconds(
     x, dy, ddx: m values; the rest scalars.
     Source: derived from training_double_backward by its normal form.
     """
-    m = len(x)
+    m = arb(len(x))
     batch_mean = sum(x, ZERO) / m
     centred = [x_i - batch_mean for x_i in x]
     batch_var = sum([centred_i * centred_i for centred_i in centred], ZERO) / m
