@@ -9,6 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnverify.authoring import as_torch as as_torch
+    from bnverify.authoring import cases as cases
+    from bnverify.authoring import exact as exact
+    from bnverify.authoring import expected as expected
+    from bnverify.authoring import require_within_bound as require_within_bound
     from bnverify.case import Case as Case
     from bnverify.checking import check as check
     from bnverify.convention import Convention as Convention
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from bnverify.implementation import Implementation as Implementation
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
+    from bnverify.pytest_class import conformance as conformance
 
 _HOME = {
     "BnverifyError": "errors",
@@ -26,9 +32,30 @@ _HOME = {
     "Implementation": "implementation",
     "Outcome": "outcome",
     "Report": "outcome",
+    "as_torch": "authoring",
+    "cases": "authoring",
     "check": "checking",
+    "conformance": "pytest_class",
+    "exact": "authoring",
+    "expected": "authoring",
+    "require_within_bound": "authoring",
 }
-__all__ = ["BnverifyError", "Case", "Convention", "Forward", "Implementation", "Outcome", "Report", "check"]
+__all__ = [
+    "BnverifyError",
+    "Case",
+    "Convention",
+    "Forward",
+    "Implementation",
+    "Outcome",
+    "Report",
+    "as_torch",
+    "cases",
+    "check",
+    "conformance",
+    "exact",
+    "expected",
+    "require_within_bound",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -115,6 +115,10 @@ class Case:
             fields.append(f"channel_axis={self.channel_axis}")
         return f"{type(self).__name__}({', '.join(fields)})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print as ``repr`` does wherever Hypothesis shows a case, so that it can be pasted."""
+        printer.text(repr(self))
+
     def to_data(self) -> dict[str, Any]:
         """Return the case as data for JSON, every number as an exact hexadecimal text."""
         found: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -122,7 +123,9 @@ def probed_subject(subject: Subject, dtype: str | Sequence[str] | None) -> Subje
         UsageError: it does not take a dtype that was asked for.
         TargetError: forward in training raises on every plain case.
     """
-    subject = probe(subject)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the target's warnings are no answers, even where they are errors
+        subject = probe(subject)
     if lost := next((d for d in _names(dtype) if not _of_dtype(subject.dtypes, (d,))), None):
         raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
     return subject

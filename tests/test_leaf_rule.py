@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("faults", "outcome", "power"),
     ("runner",),
     ("report",),
-    ("checking", "__init__"),
+    ("authoring", "checking", "pytest_class", "__init__"),
     ("cli",),
 )
 """Lowest first; a name stands for a module or for a whole sub-package of bnverify. ``__init__`` is bnverify itself."""

@@ -61,12 +61,14 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
 
 
-def case_lines(case: Case, drawn: tuple[tuple[str, str], ...] = ()) -> Iterator[str]:
+def case_lines(
+    case: Case, drawn: tuple[tuple[str, str], ...] = (), *, lead: str = "the smallest found: "
+) -> Iterator[str]:
     """Return a case in exact form, first in words, then what a person or Python can read back."""
     sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
     yield (
-        f"  case    the smallest found: {case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
+        f"  case    {lead}{case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
         f"{case.update_rate!r}{extra}"
     )
     if isinstance(case, LinearCase):
