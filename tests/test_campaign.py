@@ -12,13 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-from campaign.drawing import draw
+import torch
+from campaign.drawing import Drawn, draw
 from campaign.running import DTYPES, Tallies, everything, run, together
 from campaign.variants import COMPILED, subject
 from campaign.writing import markdown, share
 
-from bnverify.case import Case
-
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # torch gives its own, in forward mode and compiling
 DOCUMENT = Path(__file__).parent.parent / "docs" / "campaign.md"
 FULL = 100_000
 JUDGED = 0.9
@@ -40,10 +42,32 @@ def test_three_hundred_cases_a_dtype_pass_and_are_judged() -> None:
 
 
 def test_a_case_is_the_same_whenever_its_number_is_drawn() -> None:
-    def texts() -> list[Case]:
+    def texts() -> list[Drawn]:
         return [draw(subject("two-pass"), "float32", 5, index) for index in range(20)]
 
     assert [repr(case) for case in texts()] == [repr(case) for case in texts()]
+
+
+def torch_gradients(x: torch.Tensor, dy: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    channels = x.shape[1]
+    x, weight = x.detach().requires_grad_(), torch.ones(channels, requires_grad=True)
+    bias = torch.zeros(channels, requires_grad=True)
+    y = torch.nn.functional.batch_norm(x, torch.zeros(channels), torch.ones(channels), weight, bias, training=True)
+    return torch.autograd.grad(y, (x, weight, bias), dy)
+
+
+@pytest.mark.xfail(reason="PyTorch 2.13 on the CPU, where N = W = 1 and one of x and dy is transposed")
+def test_a_transposed_sample_beside_a_contiguous_dy_has_the_dx_of_a_contiguous_sample() -> None:
+    numbers = torch.arange(6.0).square()
+    x, dy = numbers.reshape(1, 3, 2).transpose(1, 2).unsqueeze(-1), numbers.sin().reshape(1, 2, 3, 1)
+    assert torch.allclose(torch_gradients(x, dy)[0], torch_gradients(x.contiguous(), dy)[0])
+
+
+@pytest.mark.xfail(reason="PyTorch 2.13 on the CPU: of data that are not contiguous dbeta is summed in bfloat16")
+def test_bfloat16_data_beside_float32_parameters_have_a_dbeta_of_float32() -> None:
+    x, dy = (torch.arange(48.0).reshape(8, 3, 2).mul(k).sin().bfloat16() for k in (1, 2))
+    transposed = x.permute(2, 1, 0).contiguous().permute(2, 1, 0)
+    assert torch.allclose(torch_gradients(transposed, dy)[2], torch_gradients(x, dy)[2])
 
 
 @pytest.mark.campaign

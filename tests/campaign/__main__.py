@@ -8,7 +8,7 @@ import torch
 
 from campaign.drawing import draw
 from campaign.judging import judge
-from campaign.variants import subject
+from campaign.variants import PLAIN, subject
 
 
 def main() -> int:
@@ -16,9 +16,9 @@ def main() -> int:
     variant, precision, seed, index = sys.argv[1:]
     torch.set_num_threads(1)
     under = subject(variant)
-    case = draw(under, precision, int(seed), int(index))
-    verdict = judge(under, case)
-    sys.stdout.write(f"{case!r}\n{verdict}\n")
+    drawn = draw(under, precision, int(seed), int(index), plain=variant in PLAIN)
+    verdict = judge(under, *drawn)
+    sys.stdout.write(f"{drawn.case!r}\n{drawn.layouts}\n{verdict}\n")
     return verdict.status != "passed"
 
 

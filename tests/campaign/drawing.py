@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from bnverify.case import Array, Case
 from bnverify.known_answers import COUNTS, known_case, shapes_of
+from bnverify.memory import LAYOUTS
 from bnverify.precision import PRECISIONS
 from bnverify.strategies import EPSILONS, KINDS, MANY, RANGES, RATES, SIZES, SPATIAL, assemble, channel
 from bnverify.subject import Subject
@@ -23,15 +24,28 @@ LEVEL = ("constant", "constant but one", "mixed")
 """Channels of a spread far below the drawn one: they get a smaller offset, and eps mostly of the size of the drawn one."""
 FAR = (1,) * 39 + (8,)
 """How much farther an offset may be than the bound mostly allows."""
+PLACES = (*LAYOUTS, *("contiguous",) * 4)
+"""Layouts in memory; the plain one the more often."""
 WIDEST, LARGEST_VAR, LARGEST_SUM = 200.0, np.float16(2.0**15), 2.0**14
 """In pure float16, whose largest number is 65504: of max - min, of a stored variance, and of a sum."""
 
 
-def draw(subject: Subject, precision: str, seed: int, index: int) -> Case:
-    """Return case ``index`` of this precision, the same whenever it is asked for."""
+class Drawn(NamedTuple):
+    """A case, and how its x and dy lie in memory, by their names."""
+
+    case: Case
+    layouts: Mapping[str, str]
+
+
+def draw(subject: Subject, precision: str, seed: int, index: int, *, plain: bool = False) -> Drawn:
+    """Return case ``index`` of this precision, the same whenever it is asked for.
+
+    plain: whether x and dy are contiguous in memory.
+    """
     numbers = np.random.default_rng([seed, list(PRECISIONS).index(precision), index])
     regime = REGIMES[_one(numbers, tuple(REGIMES), SHARES)]
-    return regime(numbers, subject, precision)
+    case = regime(numbers, subject, precision)
+    return Drawn(case, {} if plain else {name: _one(numbers, PLACES) for name in ("x", "dy")})
 
 
 def _hard(numbers: Numbers, subject: Subject, precision: str, kinds: Sequence[str] = (*KINDS, "mixed")) -> Case:

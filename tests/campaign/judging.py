@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,15 +39,18 @@ class _Mode:
 MODES = (_Mode(True, "gradients"), _Mode(False, "inference_gradients"))
 
 
-def judge(subject: Subject, case: Case) -> Verdict:
-    """Return the verdict on one case; whatever the variant does is a value of it."""
+def judge(subject: Subject, case: Case, layouts: Mapping[str, str]) -> Verdict:
+    """Return the verdict on one case; whatever the variant does is a value of it.
+
+    layouts: how x and dy lie in memory, by their names.
+    """
     record = Record()
     status, message = "passed", ""
     try:
         with recording(record):
             for mode in MODES:
                 if mode.training or subject.lacks("inference") is None:
-                    _judge_mode(subject, case, mode)
+                    _judge_mode(subject, case, mode, layouts)
     except Disagreement as problem:
         status, message, record.worst_ratio = "failed", str(problem), problem.finding.excess
     except Raised as problem:
@@ -54,10 +58,10 @@ def judge(subject: Subject, case: Case) -> Verdict:
     return Verdict(status, message, record.worst_ratio, record.judged, record.beyond, record.exact, record.known)
 
 
-def _judge_mode(subject: Subject, case: Case, mode: _Mode) -> None:
+def _judge_mode(subject: Subject, case: Case, mode: _Mode, layouts: Mapping[str, str]) -> None:
     """Raise a Disagreement unless all that one call gives is right."""
     gradients = subject.lacks(mode.lacks_gradients) is None
-    observed = subject.run(case, training=mode.training, gradients=gradients)
+    observed = subject.run(case, training=mode.training, gradients=gradients, layouts=layouts)
     expected = bounds.training(case) if mode.training else bounds.inference(case)
     names = ("y", *GRADIENTS) if gradients else ("y",)
     known = case.note == KNOWN

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bnverify.precision import HALF, MIXED
 from campaign.drawing import draw
 from campaign.judging import judge
-from campaign.variants import COMPILED, VARIANTS, subject
+from campaign.variants import COMPILED, PLAIN, VARIANTS, subject
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 SETTINGS = (MIXED, "", MIXED)
@@ -93,7 +93,8 @@ def work(piece: Piece) -> Tally:
     offered = _settings(under.dtypes, piece.dtype)
     for place, index in enumerate(piece.indices):
         precision = offered[place % len(offered)]
-        verdict = judge(under, draw(under, precision, piece.seed, index))
+        drawn = draw(under, precision, piece.seed, index, plain=piece.variant in PLAIN)
+        verdict = judge(under, *drawn)
         one = Tally(1, verdict.beyond == 0, verdict.judged, verdict.beyond, verdict.exact, verdict.known, verdict.ratio)
         one.worst = f"{precision} {index}"
         if verdict.status != "passed":
