@@ -51,3 +51,10 @@ def test_check_prints_its_golden_file(file: str, place: str, code: int, bnverify
     ended = bnverify("check", str(EXAMPLES / place), "--select", "known-[yg]*")
     assert (ended.code, ended.err) == (code, "")
     golden(f"{file}.txt", normalized(ended.out))
+
+
+def test_a_check_that_sees_a_hazard_prints_its_golden_file(bnverify, golden) -> None:
+    """The pattern selects known-y and counter-counts-refused-calls."""
+    ended = bnverify("check", "torch.nn:BatchNorm1d", "--select", "[ck]*n*-[ry]*", "--dtype", "float64")
+    assert (ended.code, ended.err) == (0, "")
+    golden("check_hazards.txt", normalized(ended.out))
