@@ -89,8 +89,8 @@ class _Layer(nn.modules.batchnorm._BatchNorm):
         rate: Any = 0.0 if self.momentum is None else self.momentum
         if self.num_batches_tracked is not None:
             _ = self.num_batches_tracked.add_(1)
-            if self.momentum is None:
-                rate = 1 / self.num_batches_tracked.double()
+            if self.momentum is None:  # a tensor: reading it would make a compiled graph break and a GPU wait
+                rate = 1 / self.num_batches_tracked.to(mean.dtype)
         if self.running_mean is None or self.running_var is None or count == 0:
             return
         new_mean, new_var = code.running_update(self.running_mean, self.running_var, mean, var, count, rate, 1)
