@@ -46,9 +46,9 @@ def check(
 
     target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
     convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
-    its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties.
-    dtype: the dtypes to check, as a sequence or comma-separated, by default all that are offered. progress: called
-    before each property with its number, how many there are, and the property.
+    its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties,
+    and of the observations beside them. dtype: the dtypes to check, as a sequence or comma-separated, by default all that
+    are offered. progress: called before each property with its number, how many there are, and the property.
 
     Raises:
         UsageError: an argument is out of range, or matches nothing.

@@ -14,7 +14,7 @@ from bnverify.interrupts import is_interrupt
 from bnverify.observation import SECTIONS, Note, Observation
 from bnverify.subject import Raised, Subject
 
-SECONDS = 3.0
+SECONDS = 6.0
 """After this long nothing further is begun; a fast target takes half a second."""
 
 

@@ -28,7 +28,8 @@ def counter_counts_refused_calls(subject):
     for k in range(one.ndim):
         one = one if k == range(one.ndim)[axis] else one.take([0], axis=k)
     empty = one.take([], axis=0 if axis != 0 else 1)
-    for what, x in {"with one value a channel": one, "with no value": empty}.items():
+    counted = []
+    for what, x in {"with one value a channel": one, "without any value": empty}.items():
         layer = subject.session(case)
         before = layer.statistics()
         try:
@@ -39,16 +40,16 @@ def counter_counts_refused_calls(subject):
         after = layer.statistics()
         if before.batches is None or not (refused or x.size == 0):
             continue
-        end = "is refused" if refused else "leaves the running statistics alone"
         moved = [n for n in STATE if not np.array_equal(getattr(before, n), getattr(after, n), equal_nan=True)]
         if refused and moved:
-            yield Note(f"a batch {what} is refused and yet changes {' and '.join(moved)}", {"changed": moved})
-        if after.batches != before.batches and not moved:
-            yield Note(
-                f"a batch {what} {end}, and yet num_batches_tracked goes from {before.batches} to {after.batches}: with "
-                f"momentum=None every later batch weighs too little",
-                {"before": before.batches, "after": after.batches, "refused": refused},
-            )
+            yield Note(f"a batch {what} is refused, and yet changes {' and '.join(moved)}", {"changed": moved})
+        elif not moved and after.batches != before.batches:
+            counted.append(f"a batch {what}, which {'is refused' if refused else 'changes nothing else'}")
+    if counted:
+        yield Note(
+            f"num_batches_tracked counts {', and '.join(counted)}: with momentum=None later batches weigh too little",
+            {"counted": counted},
+        )
 
 
 @observation(
@@ -194,4 +195,27 @@ def inference_depends_on_company(subject):
             "in inference the last bits of a sample's y depend on the size of its batch: the same request served in another "
             "batch need not give the same answer",
             {"differing": int((got[0] != right[-1]).sum())},
+        )
+
+
+@observation(
+    "eps-lost-in-half",
+    section="hazards",
+    claim="an eps that float16 cannot hold is rounded to 0, so that a constant channel is divided by 0",
+    source="the smallest positive number of float16 is 6e-8",
+    needs=["eps"],
+)
+def eps_lost_in_half(subject):
+    found = []
+    for precision in ("float16", "float16-mixed"):
+        if precision in subject.dtypes:
+            case = plain_case(subject, precision, subject.ranks[0])
+            constant = case.changed(x=np.ones(case.x.shape), eps=1e-8)
+            got = subject.run(constant).y
+            if got is not None and not np.isfinite(got.astype(np.float64)).all():
+                found.append(precision)
+    if found:
+        yield Note(
+            f"{' and '.join(found)}: eps = 1e-8 is lost, and a constant channel gives NaN or infinity instead of beta",
+            {"precisions": found},
         )

@@ -16,13 +16,13 @@ from bnverify.adapters import subject_of
 from bnverify.adapters.generated import GeneratedNumpy, GeneratedTorch
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.case import Array
+from bnverify.checking import probed_subject, single_thread
 from bnverify.convention import PRESETS
 from bnverify.faults.structural import FAULTS
 from bnverify.implementation import Forward
 from bnverify.observation import SECTIONS, Note, Observation, observation
 from bnverify.observing import Seen, observe
 from bnverify.outcome import Outcome, Report
-from bnverify.probing import probe
 from bnverify.report.text import print_report
 from bnverify.subject import Subject
 from bnverify.suite import load, observations
@@ -68,6 +68,13 @@ class Company(GeneratedNumpy):
         return out if training or len(out.y) < 50 else out._replace(y=np.nextafter(out.y, out.y.dtype.type(9)))
 
 
+class EpsInHalf(GeneratedNumpy):
+    dtypes = ("float32", "float16")
+
+    def forward(self, *arguments: Any, eps: float, **settings: Any) -> Forward:
+        return super().forward(*arguments, eps=float(arguments[0].dtype.type(eps)), **settings)
+
+
 class _Plain(torch.autograd.Function):
     """Keeps x as an attribute, where autograd does not watch it."""
 
@@ -101,7 +108,8 @@ def subject(target: Any) -> Subject:
     """Return a probed subject of a target text, a NumPy implementation, or a layer class of this file."""
     if isinstance(target, type) and issubclass(target, torch.nn.Module):
         target = f"{__file__}:{target.__name__}"
-    return probe(subject_of(target) if isinstance(target, str) else subject_of_implementation(target(), "target"))
+    made = subject_of(target) if isinstance(target, str) else subject_of_implementation(target(), "target")
+    return probed_subject(made, None)
 
 
 def seen(target: Any, name: str) -> list[str]:
@@ -115,7 +123,7 @@ HAZARDS: dict[str, tuple[str, Any, Any, tuple[str, ...]]] = {
         "counter-counts-refused-calls",
         BATCH_NORM,
         Layer,
-        ("a batch with one value a channel is refused", "from 0 to 1"),
+        ("num_batches_tracked counts a batch with one value a channel, which is refused, and a batch without any",),
     ),
     "statistics with a stride of 0": (
         "stride-zero-statistics",
@@ -138,6 +146,7 @@ HAZARDS: dict[str, tuple[str, Any, Any, tuple[str, ...]]] = {
     "y is x": ("output-shares-memory", YInX, BATCH_NORM, ("in training y shares its memory with x", "in inference")),
     "y is a workspace": ("output-shares-memory", OneWorkspace, GeneratedNumpy, ("overwritten by the next call",)),
     "x is kept unseen": ("input-changed-before-backward", Layer, BATCH_NORM, ("autograd does not see it",)),
+    "eps in float16": ("eps-lost-in-half", EpsInHalf, BATCH_NORM, ("eps = 1e-8 is lost",)),
     "company": ("inference-depends-on-company", Company, GeneratedNumpy, ("the size of its batch",)),
 }
 
@@ -152,7 +161,8 @@ def test_a_hazard_is_told_where_it_is_and_not_where_it_is_not(which: str) -> Non
 
 
 def test_every_hazard_has_an_example() -> None:
-    assert {h[0] for h in HAZARDS.values()} == {o.name for o in observations(None) if o.section == "hazards"}
+    here = [o.name for o in observations(None) if o.look.__module__.endswith("observations_hazards")]
+    assert {h[0] for h in HAZARDS.values()} == set(here)
 
 
 def test_numpy_code_is_not_asked_to_notice_that_x_changed() -> None:
@@ -307,6 +317,27 @@ def test_observing_ends_where_the_target_is_slow() -> None:
 
 def test_an_observation_is_left_out_where_what_it_needs_is_missing() -> None:
     assert seen(str(EXAMPLES / "numpy_function.py:normalize"), "stride-zero-statistics") == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "course.py:spatial_batchnorm_forward",
+        "instance.py:norm",
+        "kernel.py:Kernel",
+        "layer.py:HandWritten",
+        "numpy_function.py:normalize",
+        "textbook_numpy.py:batch_norm",
+        "textbook_torch.py:batch_norm",
+    ],
+)
+def test_right_targets_of_every_form_can_be_observed(place: str) -> None:
+    one = subject(str(EXAMPLES / place))
+    with single_thread():
+        sections = observe(one, observations(None))
+    lines = [line.text for found in sections.values() for line in found]
+    assert sections["accuracy"]
+    assert not [text for text in lines if "could not be observed" in text or "raised" in text or "slow" in text]
 
 
 @pytest.mark.parametrize(
