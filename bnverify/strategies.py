@@ -40,8 +40,9 @@ WEIGHTS = {"float32": 3, "float64": 2}
 class Range:
     """What is drawn in one type of data: the exponents of the spread, the largest |x|, and the limits of kappa.
 
-    (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only finiteness
-    is asked for. gains: sizes of gamma; decades: of dy. Of float16 nothing may come near 65504, not even on the way.
+        (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only finiteness
+        is asked for. gains: sizes of gamma; decades: of dy. In float16 nothing may come near 65504, not even on the way: pure half
+    code squares x - mean, so that may not exceed 255, and raises s to the power -3, so eps is at least 2^-10.
     """
 
     spread: tuple[int, int] = (-10, 12)
@@ -60,13 +61,13 @@ class Range:
 
 
 _FLOAT16 = Range(
-    spread=(-4, 4),
+    spread=(-4, 2),
     largest=1000.0,
     plain=300.0,
     gains=(0.5, 1.5, 3.0, 0.1),
     short_gains=(0.5, 1.5, 2.0, 3.0),
     decades=(-1, 0),
-    eps=(2.0**-10, 16.0),
+    eps=(2.0**-8, 16.0),
     outlier=30.0,
     sizes=(-4, 4),
     grid=(-4, 2),

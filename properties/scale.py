@@ -15,10 +15,13 @@ EXPONENTS = {"a": lambda subject: st.sampled_from([2.0, -1.0, 0.5, -4.0, 2.0**-7
 
 
 def exact_factor(case, a):
-    """Return ``a``, or a smaller power of two of its sign where x in float16 would not bear it exactly."""
-    while not np.array_equal((case.x * a).astype(case.dtype).astype(np.float64), case.x.astype(np.float64) * a):
-        a = np.sign(a) * 2.0 ** np.trunc(np.log2(abs(a)) / 2)
-    return a
+    """Return ``a``; in float16 ±2, ±1/2 or ±1 of its sign, such that squares of a x and eps/a² keep within the range."""
+    if case.dtype != "float16" or abs(a) == 1:
+        return a
+    x = case.x.astype(np.float64)
+    factor = 2.0 if abs(a) > 1 and abs(x).max() <= 60 else 0.5
+    exact = np.array_equal((x * factor).astype(case.dtype).astype(np.float64), x * factor)
+    return np.sign(a) * (factor if exact else 1.0)
 
 
 @conformance_property(
