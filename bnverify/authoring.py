@@ -22,6 +22,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds, oracle
+from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case, DirectedCase
 from bnverify.compare import Disagreement, require_expected
 from bnverify.convention import Convention
@@ -186,7 +187,7 @@ def exact(case: Case, *, training: bool = True, correction: int = 1) -> Mapping[
 def expected(case: Case, *, training: bool = True, correction: int = 1) -> Mapping[str, Answer]:
     """Return what each output must be, exactly and within which bound, computed when it is first asked for.
 
-    The outputs are those of :func:`exact`, without inv_std. A bound is derived from the case itself: how far any
+    The outputs are those of :func:`exact`. A bound is derived from the case itself: how far any
     implementation may be off whose errors are the roundings of its statements, in any order of summation. Right code
     uses up to half of it; it is no tolerance that one could scale.
 
@@ -200,6 +201,7 @@ def expected(case: Case, *, training: bool = True, correction: int = 1) -> Mappi
     if training and case.count:
         add(STEP, lambda: bounds.training(case))
         add(tuple(BATCH), lambda: _batch(bounds.running(_alone(case), 0)))
+        add(("inv_std",), lambda: {"inv_std": _inv_std(case)})
         if case.count > correction:
             add(STATE, lambda: bounds.running(case, correction))
     elif not training:
@@ -208,6 +210,21 @@ def expected(case: Case, *, training: bool = True, correction: int = 1) -> Mappi
         add(("ty",), lambda: bounds.tangent(case, training=training))
         add(SECONDS, lambda: bounds.second(case, training=training))
     return _Lazily(groups)
+
+
+def _inv_std(case: Case) -> Expected:
+    """Return 1/sqrt(v + eps) with the bound that follows from v's.
+
+    v + eps = s² is off by at most d = bound(v) + 2 u s² (eps and the sum are rounded); 1/s then by at most
+    (1/sqrt(1 - d/s²) - 1)/s, and by two roundings more. Valid where d <= s²/2.
+    """
+    variance = bounds.running(_alone(case), 0)["running_var"]
+    right = oracle.training(case, gradients=False)["inv_std"]
+    u = Arithmetic.of(case.precision, case.count).elementwise
+    off = variance.bound.value * right.hi**2 + 2 * u
+    judged = variance.bound.judged & (off <= 0.5)
+    grown = 1 / np.sqrt(1 - np.where(judged, off, 0.0))
+    return Expected(right, Bound(right.hi * (grown - 1 + 2 * u * grown), judged))
 
 
 def require_within_bound(got: Any, answer: Answer, case: Case) -> None:

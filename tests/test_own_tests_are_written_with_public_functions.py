@@ -91,7 +91,7 @@ def test_an_impossible_wish_is_refused_at_once(arguments: dict[str, Any], words:
 
 @pytest.mark.parametrize("training", [True, False])
 @FEW
-@given(case=bnverify.cases("directed", dtypes=["float64"], ranks=[2, 4]))
+@given(case=bnverify.cases("directed", dtypes=["float64", "float32", "bfloat16-mixed"], ranks=[2, 4]))
 def test_right_code_lies_within_every_bound(case: DirectedCase, training: bool) -> None:
     answers = bnverify.expected(case, training=training)
     values: dict[str, Any] = {}
@@ -102,6 +102,7 @@ def test_right_code_lies_within_every_bound(case: DirectedCase, training: bool) 
         state = right.running_update(case.running_mean, case.running_var, mean, var, case.count, case.update_rate, 1)
         values |= {
             "batch_mean": mean,
+            "inv_std": inv_std,
             "batch_var": var,
             **dict(zip(("running_mean", "running_var"), state, strict=True)),
         }
@@ -125,8 +126,17 @@ def test_exact_answers_are_pairs_that_add_up_to_the_truth() -> None:
     assert np.all(found["inv_std"].error(1 / np.sqrt(var + 0.5)) < 1e-15)
     assert np.all(found["y"].radius < 1e-30)
     assert np.any(found["y"].lo != 0)
-    assert set(found) == {*bnverify.expected(case), "inv_std"}
+    assert set(found) == set(bnverify.expected(case))
     assert len(bnverify.exact(case, training=False)) == 8
+
+
+@pytest.mark.parametrize("wrong", [lambda v, e: 1 / (np.sqrt(v) + e), lambda v, e: 1 / np.sqrt(v + 2 * e)])
+def test_a_wrong_inv_std_exceeds_its_bound(wrong: Any) -> None:
+    case = plain(dtype="float32", parameter_dtype="float32", eps=1e-3)
+    with pytest.raises(AssertionError, match="inv_std = "):
+        bnverify.require_within_bound(
+            wrong(case.x.var(axis=0), np.float32(case.eps)), bnverify.expected(case)["inv_std"], case
+        )
 
 
 def test_the_correction_is_that_of_the_stored_variance() -> None:
