@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,9 +278,16 @@ def _explicit(
     if entry.tangents is None:
         loss = sum((np.sum(inputs[bar] * primal[output]) for output, bar in entry.upstream.items()), sp.Integer(0))
         for output, symbol in entry.derivative.items():
-            yield output, np.frompyfunc(lambda variable: sp.diff(loss, variable), 1, 1)(inputs[symbol])
+            yield output, _each(lambda variable: sp.diff(loss, variable), inputs[symbol])
         return
     moving = [pair for n, t in entry.tangents.items() for pair in zip(inputs[n].flat, inputs[t].flat, strict=True)]
     for output, symbol in entry.derivative.items():
-        along = np.frompyfunc(lambda value: sum(sp.diff(value, v) * t for v, t in moving), 1, 1)
-        yield output, along(primal[symbol])
+        yield output, _each(lambda value: sp.Add(*(sp.diff(value, v) * t for v, t in moving)), primal[symbol])
+
+
+def _each(function: Callable[[sp.Expr], sp.Expr], values: Array) -> Array:
+    """Return the function's value at every entry."""
+    found = np.empty(values.shape, dtype=object)
+    for place, value in np.ndenumerate(values):
+        found[place] = function(value)
+    return found
