@@ -57,7 +57,10 @@ class VarMean(bnverify.Implementation):
 
 
 class Native(bnverify.Implementation):
-    """torch.native_batch_norm and its backward kernel, called without autograd."""
+    """torch.native_batch_norm and its backward kernel, called without autograd on data made contiguous.
+
+    PyTorch 2.13's backward kernel is wrong for some data that are not; see tests/test_campaign.py.
+    """
 
     convention = bnverify.Convention(one_value="raise")
     arrays = "torch"
@@ -78,6 +81,7 @@ class Native(bnverify.Implementation):
         """Return y; the kernel updates the statistics in place, and would divide by 0 at one value a channel."""
         if training and x.numel() == x.shape[1]:
             raise ValueError("expected more than one value a channel in training")
+        x = x.contiguous()
         y, mean, inv_std = torch.native_batch_norm(
             x, gamma, beta, running_mean, running_var, training, update_rate, eps
         )
@@ -89,7 +93,7 @@ class Native(bnverify.Implementation):
         """Return what the backward kernel gives."""
         x, gamma, running_mean, running_var, mean, inv_std, training, eps = saved
         dx, dgamma, dbeta = torch.ops.aten.native_batch_norm_backward(
-            dy, x, gamma, running_mean, running_var, mean, inv_std, training, eps, [True, True, True]
+            dy.contiguous(), x, gamma, running_mean, running_var, mean, inv_std, training, eps, [True, True, True]
         )
         return dx, dgamma, dbeta
 

@@ -84,7 +84,8 @@ def _calm(case: Case) -> Case:
     var = np.minimum(case.running_var, LARGEST_VAR)
     x_hat = abs(case.x - case.per_channel(case.running_mean)) / np.sqrt(case.per_channel(var) + case.eps)
     size = float((abs(case.rows(case.dy)) * case.rows(x_hat).astype(np.float64)).sum(axis=1).max())
-    return case.changed(running_var=var, dy=case.dy * np.float16(2.0 ** -max(0, np.ceil(np.log2(size / LARGEST_SUM)))))
+    halvings = np.ceil(np.log2(max(1.0, size / LARGEST_SUM)))
+    return case.changed(running_var=var, dy=case.dy * np.float16(2.0**-halvings))
 
 
 def _constant(numbers: Numbers, subject: Subject, precision: str) -> Case:

@@ -1,4 +1,4 @@
-"""The campaign's work: cases shared evenly among the variants, judged in two processes, counted."""
+"""The campaign's work: cases dealt evenly to the variants, judged in two processes, counted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ Tallies = dict[tuple[str, str], Tally]
 
 
 def pieces(dtype: str, variants: Sequence[str], cases: int, seed: int) -> Iterator[Piece]:
-    """Share ``cases`` cases evenly: case i goes to variant i modulo their number."""
+    """Deal ``cases`` cases evenly: case i goes to variant i modulo their number."""
     step = len(variants)
     for start, variant in enumerate(variants):
         for first in range(start, cases, step * PIECE):
@@ -88,8 +88,8 @@ def pieces(dtype: str, variants: Sequence[str], cases: int, seed: int) -> Iterat
 
 def work(piece: Piece) -> Tally:
     """Judge the cases of a piece."""
-    tally, started = Tally(), time.perf_counter()
     under = subject(piece.variant)
+    tally, started = Tally(), time.process_time()
     offered = _settings(under.dtypes, piece.dtype)
     for place, index in enumerate(piece.indices):
         precision = offered[place % len(offered)]
@@ -102,7 +102,7 @@ def work(piece: Piece) -> Tally:
                 Failure(verdict.status, piece.variant, precision, piece.seed, index, verdict.message),
             ]
         tally.add(one)
-    tally.seconds = time.perf_counter() - started
+    tally.seconds = time.process_time() - started
     return tally
 
 

@@ -64,7 +64,7 @@ VARIANTS: Mapping[str, str] = {
     **LIBRARY,
     **(OWN if find_spec("bnverify.torch") else {}),
 }
-PLAIN = ("torch.native_batch_norm", "F.batch_norm", "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d")
+PLAIN = ("F.batch_norm", "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d")
 """Variants whose x and dy are contiguous, since the CPU kernel of PyTorch 2.13 is wrong for others: dx where one of x and dy
 is a transposed (1, C, H, 1) and the other not, and dbeta, rounded to bfloat16 beside float32 parameters. Both are shown in
 test_campaign.py."""
