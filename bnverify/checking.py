@@ -94,7 +94,8 @@ def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Prop
         raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
     if not isinstance(seed, int):
         raise UsageError(f"seed is {seed!r}, but should be a whole number")
-    return select_properties(select)
+    chosen = select_properties(select)
+    return tuple(p for p in chosen if not p.slow) if select is None and profile == "quick" else chosen
 
 
 def made_subject(

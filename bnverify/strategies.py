@@ -6,8 +6,9 @@ drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,9 +41,9 @@ WEIGHTS = {"float32": 3, "float64": 2}
 class Range:
     """What is drawn in one type of data: the exponents of the spread, the largest |x|, and the limits of kappa.
 
-        (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only finiteness
-        is asked for. gains: sizes of gamma; decades: of dy. In float16 nothing may come near 65504, not even on the way: pure half
-    code squares x - mean, so that may not exceed 255, and raises s to the power -3, so eps is at least 2^-10.
+    (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only
+    finiteness is asked for. gains: sizes of gamma; decades: of dy. In float16 nothing may come near 65504, not even on the
+    way: pure half code squares x - mean, so that may not exceed 255, and raises s to the power -3, so eps is at least 2^-10.
     """
 
     spread: tuple[int, int] = (-10, 12)
@@ -84,49 +85,65 @@ RANGES: Mapping[str, Range] = {
 }
 
 
+@lru_cache(maxsize=256)
+def _choice(options: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """Strategy for one of the options; made once, for Hypothesis looks at a strategy when it is new."""
+    return st.sampled_from(options)
+
+
+@lru_cache(maxsize=256)
+def _whole(smallest: int, largest: int) -> st.SearchStrategy[int]:
+    """Strategy for a whole number, both ends included."""
+    return st.integers(smallest, largest)
+
+
 _FIELDS = tuple(f.name for f in fields(Case))
 
 
 def precisions(subject: Subject) -> st.SearchStrategy[str]:
     """Strategy for the name of a precision that the subject offers; float32 and float64 the more often."""
-    return st.sampled_from([name for name in subject.dtypes for _ in range(WEIGHTS.get(name, 1))])
+    return _choice(tuple(name for name in subject.dtypes for _ in range(WEIGHTS.get(name, 1))))
 
 
-@st.composite
 def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) -> tuple[str, tuple[int, ...], int, int]:
     """Draw a dtype, the shape (N, *S), the channels C and a seed."""
     dtype = draw(precisions(subject), label="dtype")
-    rank = draw(st.sampled_from(subject.ranks), label="rank")
-    wide = subject.channels is None and draw(st.integers(0, 9), label="many channels if 9") == 9
-    channels = subject.channels or draw(st.sampled_from(MANY) if wide else st.integers(1, 6), label="C")
+    rank = draw(_choice(subject.ranks), label="rank")
+    wide = subject.channels is None and draw(_whole(0, 9), label="many channels if 9") == 9
+    channels = subject.channels or draw(_choice(MANY) if wide else _whole(1, 6), label="C")
     if wide:
-        n = draw(st.sampled_from(sizes[:8]), label="N")
+        n = draw(_choice(sizes[:8]), label="N")
         around: tuple[int, ...] = (n, *(1,) * (rank - 2))
     elif rank == 2:
-        around = (draw(st.sampled_from(sizes), label="N"),)
+        around = (draw(_choice(sizes), label="N"),)
         if around[0] > LONG and subject.channels is None:
             channels = 1
     else:
-        spatial = tuple(draw(st.sampled_from(SPATIAL)) for _ in range(rank - 2))
-        n = draw(st.integers(1, 6), label="N")
+        spatial = tuple(draw(_choice(SPATIAL)) for _ in range(rank - 2))
+        n = draw(_whole(1, 6), label="N")
         around = (max(n, 2), *spatial) if np.prod(spatial) == 1 else (n, *spatial)
-    return dtype, around, channels, draw(st.integers(0, 2**32 - 1), label="seed")
+    return dtype, around, channels, draw(_whole(0, 2**32 - 1), label="seed")
 
 
 @st.composite
 def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS) -> Case:
-    """Cases over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of channels."""
-    dtype, around, channels, seed = draw(frames(subject))
+    """Strategy for cases over the whole range of conditioning."""
+    return hard_case(draw, subject, kinds)
+
+
+def hard_case(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS) -> Case:
+    """Draw a case over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of channels."""
+    dtype, around, channels, seed = frames(draw, subject)
     limits = RANGES[dtype]
-    kind = draw(st.sampled_from((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
-    spread = 2.0 ** draw(st.integers(*limits.spread), label="log2 spread")
-    kappa = 10.0 ** draw(st.integers(0, 6), label="log10 kappa")
-    relative = draw(st.integers(-12, 6), label="log2 eps/spread²")
-    eps = draw(st.sampled_from((*EPSILONS, spread**2 * 2.0**relative)), label="eps")
-    rate = draw(rates(subject))
+    kind = draw(_choice((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
+    spread = 2.0 ** draw(_whole(*limits.spread), label="log2 spread")
+    kappa = 10.0 ** draw(_whole(0, 6), label="log10 kappa")
+    relative = draw(_whole(-12, 6), label="log2 eps/spread²")
+    eps = (*EPSILONS, spread**2 * 2.0**relative)[draw(_whole(0, len(EPSILONS)), label="eps")]
+    rate = rates(draw, subject)
     numbers = np.random.default_rng(seed)
     count = int(np.prod(around))
-    beyond = draw(st.integers(0, 9), label="beyond the bound if 9") == 9
+    beyond = draw(_whole(0, 9), label="beyond the bound if 9") == 9
     kappa = min(kappa, min(limits.kappa / (count + 8), limits.plain) * (8 if beyond else 1), limits.largest / spread)
     each = [kind] * channels if kind != "mixed" else list(numbers.choice(kinds, size=channels))
     rows = np.stack([channel(numbers, k, count, limits.outlier) for k in each])
@@ -232,32 +249,31 @@ def _short_parameters(numbers: np.random.Generator, rows: Array, eps: float, lim
     }
 
 
-@st.composite
 def rates(draw: st.DrawFn, subject: Subject) -> float:
     """Draw update_rate: the declared number, 1/k for a cumulative average, or one of many."""
     declared = subject.convention.update_rate
     if declared == CUMULATIVE:
-        return 1.0 / draw(st.integers(1, 6), label="k")
+        return 1.0 / draw(_whole(1, 6), label="k")
     if declared is not None:
         return float(declared)
-    return float(draw(st.sampled_from(RATES), label="update_rate"))
+    return float(draw(_choice(RATES), label="update_rate"))
 
 
 @st.composite
 def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases with known short answers, at m <= 16."""
     dtype = draw(precisions(subject), label="dtype")
-    rank = draw(st.sampled_from(subject.ranks), label="rank")
-    count = draw(st.sampled_from(COUNTS), label="m")
-    _, spatial = draw(st.sampled_from(shapes_of(count, rank)), label="S")
-    rate = draw(rates(subject))
+    rank = draw(_choice(subject.ranks), label="rank")
+    count = draw(_choice(COUNTS), label="m")
+    _, spatial = draw(_choice(tuple(shapes_of(count, rank))), label="S")
+    rate = rates(draw, subject)
     return known_case(
-        seed=draw(st.integers(0, 2**32 - 1), label="seed"),
+        seed=draw(_whole(0, 2**32 - 1), label="seed"),
         count=count,
         spatial=spatial,
         precision=dtype,
-        channels=subject.channels or draw(st.integers(1, 5), label="C"),
-        scale=draw(st.integers(*RANGES[dtype].known), label="log2 q"),
+        channels=subject.channels or draw(_whole(1, 5), label="C"),
+        scale=draw(_whole(*RANGES[dtype].known), label="log2 q"),
         update_rate=rate,
         channel_axis=subject.convention.channel_axis,
     )
@@ -266,13 +282,13 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
 @st.composite
 def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases whose x are small whole multiples of a power of two, so that a shift by such a multiple is exact."""
-    dtype, around, channels, seed = draw(frames(subject))
-    grid = 2.0 ** draw(st.integers(*RANGES[dtype].grid), label="log2 grid")
-    eps = grid**2 * draw(st.sampled_from((0.25, 1e-3, 2.0)), label="eps/grid²")
+    dtype, around, channels, seed = frames(draw, subject)
+    grid = 2.0 ** draw(_whole(*RANGES[dtype].grid), label="log2 grid")
+    eps = grid**2 * draw(_choice((0.25, 1e-3, 2.0)), label="eps/grid²")
     numbers = np.random.default_rng(seed)
     rows = grid * numbers.integers(-4, 5, size=(channels, int(np.prod(around)))).astype(float)
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="whole numbers"
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note="whole numbers"
     )
 
 
@@ -280,13 +296,13 @@ def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
 def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases behind a linear layer, z = W h computed without rounding; rank 2, or trailing axes of length 1."""
     dtype = draw(precisions(subject), label="dtype")
-    rank = draw(st.sampled_from(subject.ranks), label="rank")
-    channels = subject.channels or draw(st.integers(1, 4), label="C")
-    n, k = draw(st.sampled_from(SIZES[:10]), label="N"), draw(st.integers(1, 4), label="K")
-    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    rank = draw(_choice(subject.ranks), label="rank")
+    channels = subject.channels or draw(_whole(1, 4), label="C")
+    n, k = draw(_choice(SIZES[:10]), label="N"), draw(_whole(1, 4), label="K")
+    numbers = np.random.default_rng(draw(_whole(0, 2**32 - 1), label="seed"))
     weight = numbers.integers(-4, 5, size=(channels, k)).astype(float)
     hidden = numbers.integers(-4, 5, size=(n, k)).astype(float)
-    eps = draw(st.sampled_from(EPSILONS), label="eps")
+    eps = draw(_choice(EPSILONS), label="eps")
     case = assemble(
         numbers,
         subject,
@@ -294,7 +310,7 @@ def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
         (n, *(1,) * (rank - 2)),
         dtype=dtype,
         eps=eps,
-        rate=draw(rates(subject)),
+        rate=rates(draw, subject),
         note="z = W h",
     )
     return LinearCase(**{f: getattr(case, f) for f in _FIELDS}, weight=weight, hidden=hidden)
@@ -304,39 +320,39 @@ def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
 def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
     """Cases with 0, 1 or 2 values a channel."""
     dtype = draw(precisions(subject), label="dtype")
-    rank = draw(st.sampled_from(subject.ranks), label="rank")
-    channels = subject.channels or draw(st.integers(1, 5), label="C")
-    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    rank = draw(_choice(subject.ranks), label="rank")
+    channels = subject.channels or draw(_whole(1, 5), label="C")
+    numbers = np.random.default_rng(draw(_whole(0, 2**32 - 1), label="seed"))
     around = (count, *(1,) * (rank - 2))
-    if count == 2 and rank > 2 and draw(st.booleans(), label="along S"):
+    if count == 2 and rank > 2 and draw(_choice((False, True)), label="along S"):
         around = (1, 2, *(1,) * (rank - 3))
     if count == 0 and rank > 2:
         around = (0, *(3,) * (rank - 2))
-    size = 2.0 ** draw(st.integers(*RANGES[dtype].sizes), label="log2 size")
-    eps = draw(st.sampled_from((*EPSILONS, size**2)), label="eps")
+    size = 2.0 ** draw(_whole(*RANGES[dtype].sizes), label="log2 size")
+    eps = (*EPSILONS, size**2)[draw(_whole(0, len(EPSILONS)), label="eps")]
     rows = size * numbers.integers(-8, 9, size=(channels, count)).astype(float)
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note=f"m = {count}"
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note=f"m = {count}"
     )
 
 
 @st.composite
 def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Unremarkable cases for contracts: any shape, whole numbers, m >= 2."""
-    dtype, around, channels, seed = draw(frames(subject, SIZES[:8]))
+    dtype, around, channels, seed = frames(draw, subject, SIZES[:8])
     numbers = np.random.default_rng(seed)
     rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
-    eps = draw(st.sampled_from(EPSILONS), label="eps")
+    eps = draw(_choice(EPSILONS), label="eps")
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=draw(rates(subject)), note="unremarkable"
+        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note="unremarkable"
     )
 
 
 @st.composite
 def directed_cases(draw: st.DrawFn, subject: Subject) -> DirectedCase:
     """Hard cases with a direction for a JVP or a double backward pass: parts along 1, along x_hat and outside both."""
-    case = draw(hard_cases(subject))
-    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed of the direction"))
+    case = hard_case(draw, subject)
+    numbers = np.random.default_rng(draw(_whole(0, 2**32 - 1), label="seed of the direction"))
     rows = case.rows(case.x).astype(np.float64)
     centred = rows - rows.mean(axis=1, keepdims=True)
     along = numbers.standard_normal((2, case.channels, 1)) * 2
@@ -354,7 +370,7 @@ def directed_cases(draw: st.DrawFn, subject: Subject) -> DirectedCase:
 def pooled_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases of one shape, eps and update_rate, in float32: whatever is compiled, is so once for each mode."""
     shape = (4, *(3, 2, 2)[: subject.ranks[0] - 2])
-    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    numbers = np.random.default_rng(draw(_whole(0, 2**32 - 1), label="seed"))
     rows = numbers.standard_normal((subject.channels or 3, int(np.prod(shape)))) * 3 + numbers.integers(-9, 9)
     dtype = "float32" if "float32" in subject.dtypes else subject.dtypes[0]
     declared = subject.convention.update_rate
