@@ -25,6 +25,9 @@ CAPABILITIES = (
     "merge",
     "session",
     "options",
+    "compiled",
+    "threads",
+    "cuda",
     "state",
     "eps",
     *OPTIONS,
@@ -32,7 +35,8 @@ CAPABILITIES = (
 """What a property may need beyond forward in training.
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
-calls. ``options``: a constructor with further settings. ``merge``: statistics of parts.
+calls. ``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
+``compiled``, ``threads``, ``cuda``: another way of running a Torch target.
 """
 
 
@@ -57,6 +61,8 @@ class Property:
     weight: float = 1.0
     """The share of cases that it gets, relative to others."""
     precisions: tuple[str, ...] | None = None
+    slow: bool = False
+    """Whether it is left out at quick, unless it is selected by a pattern."""
 
 
 _properties: dict[str, Property] = {}
@@ -73,6 +79,7 @@ def conformance_property(
     draws: Mapping[str, Callable[[Any], Any]] | None = None,
     weight: float = 1.0,
     precisions: Sequence[str] | None = None,
+    slow: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -101,6 +108,7 @@ def conformance_property(
             draws or {},
             weight,
             None if precisions is None else tuple(precisions),
+            slow,
         )
         return check
 
