@@ -164,7 +164,8 @@ def heading(smoke: bool) -> list[str]:
     import torch
 
     date = datetime.datetime.now(tz=datetime.UTC).date()
-    machine = f"{processor()}, {os.cpu_count()} cores, shared, {platform.system()} {platform.machine()}"
+    busy = f"{os.getloadavg()[0]:.1f} processes running on average as it began"
+    machine = f"{processor()}, {os.cpu_count()} cores, shared, {busy}, {platform.system()} {platform.machine()}"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, NumPy {np.__version__}"
     shape, runs = (SMALL, 1) if smoke else (SHAPE, RUNS)
     what = f"Training, float32, shape {shape}; medians of {runs} runs of `benchmarks/layer_speed.py`, a speed being the"
