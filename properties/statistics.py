@@ -1,5 +1,7 @@
 """Stored statistics over several steps and parts: repeat, cumulative average, merge, and eps beside the variance."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -114,7 +116,7 @@ def merge(subject, case, cuts):
     whole = (slice(None),) * axis
     parts = [
         case.changed(**{name: getattr(case, name)[(*whole, slice(a, b))] for name in ("x", "dy")})
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     count, mean, m2 = subject.merged(parts)
     require(count == case.count, got=f"the count {count} of parts of {edges}", should_be=str(case.count), case=case)

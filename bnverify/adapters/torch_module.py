@@ -78,7 +78,8 @@ class TorchModule(ByAutograd):
     def compiled(self, backend: str) -> TorchModule:
         """Return this target with every layer compiled by torch.compile."""
         other = copy.copy(self)
-        other.call = lambda layer, x: torch.compile(layer, backend=backend, dynamic=False)(x)
+        compiler: Any = torch.compile
+        other.call = lambda layer, x: compiler(layer, backend=backend, dynamic=False)(x)
         return other
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, ...]:
