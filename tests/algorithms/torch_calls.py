@@ -81,7 +81,7 @@ class Native(bnverify.Implementation):
         """Return y; the kernel updates the statistics in place, and would divide by 0 at one value a channel."""
         if training and x.numel() == x.shape[1]:
             raise ValueError("expected more than one value a channel in training")
-        x = x.contiguous()
+        x = x.clone(memory_format=torch.contiguous_format)  # of axes of length 1, too, the strides are plain
         y, mean, inv_std = torch.native_batch_norm(
             x, gamma, beta, running_mean, running_var, training, update_rate, eps
         )
@@ -93,7 +93,16 @@ class Native(bnverify.Implementation):
         """Return what the backward kernel gives."""
         x, gamma, running_mean, running_var, mean, inv_std, training, eps = saved
         dx, dgamma, dbeta = torch.ops.aten.native_batch_norm_backward(
-            dy.contiguous(), x, gamma, running_mean, running_var, mean, inv_std, training, eps, [True, True, True]
+            dy.clone(memory_format=torch.contiguous_format),
+            x,
+            gamma,
+            running_mean,
+            running_var,
+            mean,
+            inv_std,
+            training,
+            eps,
+            [True, True, True],
         )
         return dx, dgamma, dbeta
 

@@ -115,7 +115,10 @@ def run(
     found: Tallies = {(p.dtype, p.variant): Tally() for p in todo}
     if processes == 1:
         for piece in todo:
-            found[piece.dtype, piece.variant].add(work(piece))
+            tally = work(piece)
+            found[piece.dtype, piece.variant].add(tally)
+            for failure in tally.failures:
+                report(str(failure))
         return found
     started, told, done = time.perf_counter(), 0.0, Tally()
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare) as pool:
