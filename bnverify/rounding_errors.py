@@ -289,7 +289,7 @@ def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expecta
 def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
     stored = _Stored(case)
     values, s = stored.values, stored.s
-    first = dict(zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True))
+    first: dict[str, Array] = dict(zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True))
     along = values["abs_ddx"] / s
     sizes = {
         "second_x": values["abs_ddgamma"] * values["abs_dy"] / s,

@@ -108,7 +108,7 @@ def forward_against_reverse(subject, case):
     right = {**bounds.training(case), **bounds.tangent(case)}
     found = {"ty": ty, **{name: observed[name] for name in ("dx", "dgamma", "dbeta")}}
     pairs = {"ty": "dy", "dx": "vx", "dgamma": "vgamma", "dbeta": "vbeta"}
-    total, limit, size = 0.0, 0.0, 0.0
+    total, limit, size = np.zeros((3, case.channels))
     judged = np.ones(case.channels, bool)
     for name, other in pairs.items():
         bound = right[name].bound

@@ -22,7 +22,7 @@ DIGITS = {"bfloat16": 7, "float16": 10}
 )
 def shift(subject, case, log2_shift):
     """x + b is exact: both lie on one dyadic grid, and stay below as many of its steps as the dtype tells apart."""
-    log2_shift = min(log2_shift, DIGITS.get(case.dtype, log2_shift))
+    log2_shift = min(log2_shift, DIGITS.get(case.dtype, 14))
     step = np.spacing(np.float64(abs(case.x[case.x != 0]).min())) * 2**52 if np.any(case.x) else 1.0
     signs = np.where(np.arange(case.channels) % 2 == 0, 1.0, -1.0)
     moved = case.changed(x=case.x + case.per_channel(signs * step * 2.0**log2_shift).astype(case.dtype))

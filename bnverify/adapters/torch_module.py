@@ -95,7 +95,7 @@ class TorchModule(ByAutograd):
         layer = self._layer(gamma, settings["eps"], settings["update_rate"]).train(settings["training"])
         with forward_ad.dual_level():
             duals = [make_dual(v, t) for v, t in zip((x, gamma, beta), direction, strict=True)]
-            state = dict(zip(STATE, (*duals[1:], mean, var), strict=True))
+            state: dict[str, Any] = dict(zip(STATE, (*duals[1:], mean, var), strict=True))
             y = torch.func.functional_call(layer, state, (duals[0],))
             return tangent_of(y)
 
@@ -104,7 +104,7 @@ class TorchModule(ByAutograd):
     ) -> TorchSession:
         """Return a layer that lives on."""
         layer = self._layer(gamma, eps, update_rate)
-        given = dict(zip(STATE, (gamma, beta, running_mean, running_var), strict=True))
+        given: dict[str, Any] = dict(zip(STATE, (gamma, beta, running_mean, running_var), strict=True))
         with torch.no_grad():
             for name in _held(layer, given):
                 getattr(layer, name).copy_(given[name])
