@@ -95,8 +95,10 @@ class Case:
 
     def unrows(self, rows: Array) -> Array:
         """Return (C, m) values in the shape of x."""
-        moved = np.moveaxis(self.x, self.channel_axis, 0).shape
-        return np.moveaxis(rows.reshape(moved), 0, self.channel_axis)
+        shape = self.x.shape
+        axis = range(len(shape))[self.channel_axis]
+        whole = rows.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :])
+        return whole.transpose(*range(1, axis + 1), 0, *range(axis + 1, len(shape)))
 
     def per_channel(self, values: Array) -> Array:
         """Return (C,) values in the shape that broadcasts against x."""

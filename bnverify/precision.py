@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -57,11 +58,19 @@ def offered(dtypes: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in named for name in names))
 
 
+@cache
+def largest(dtype: str) -> float:
+    """Return the largest finite number."""
+    return float(_finfo(np.dtype(dtype)).max)
+
+
+@cache
 def smallest_normal(dtype: str) -> float:
     """Return the smallest normal number."""
     return float(_finfo(np.dtype(dtype)).tiny)
 
 
+@cache
 def smallest_subnormal(dtype: str) -> float:
     """Return the smallest positive number."""
     return float(_finfo(np.dtype(dtype)).smallest_subnormal)

@@ -32,6 +32,7 @@ from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case, DirectedCase
 from bnverify.errors import CheckerError
 from bnverify.generated import bound_functions as printed
+from bnverify.precision import largest
 
 VALID = 0.25
 """The largest h at which the bound holds (see above)."""
@@ -203,7 +204,7 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
         along = batch.x_hat * (dy * batch.x_hat).mean(axis=1, keepdims=True)
         found["y"] = found["y"] + unit.rounded(batch.gamma * batch.x_hat + batch.beta)
         found["dx"] = found["dx"] + unit.rounded(batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along))
-    return {n: Expected(answers[n], _shaped(case, n, value, batch.judged)) for n, value in found.items()}
+    return {n: _expected(case, n, answers[n], value, batch.judged) for n, value in found.items()}
 
 
 class _Stored:
@@ -260,7 +261,7 @@ class _Stored:
             if self.unit.output and name in DATA_OUTPUTS:
                 total = total + self.unit.rounded(sizes[name])
             judged = np.ones_like(self.s, bool)
-            found[name] = Expected(answers[name], _shaped(self.case, name, total, judged))
+            found[name] = _expected(self.case, name, answers[name], total, judged)
         return found
 
 
@@ -289,7 +290,9 @@ def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expecta
 def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
     stored = _Stored(case)
     values, s = stored.values, stored.s
-    first: dict[str, Array] = dict(zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True))
+    first: dict[str, Array] = dict(
+        zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True)
+    )
     along = values["abs_ddx"] / s
     sizes = {
         "second_x": values["abs_ddgamma"] * values["abs_dy"] / s,
@@ -307,7 +310,7 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
         size = batch.gamma / batch.s * batch.values["abs_tx"]
         along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
         found = found + batch.unit.rounded(size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"])
-    return {"ty": Expected(answers["ty"], _shaped(case, "ty", found, batch.judged))}
+    return {"ty": _expected(case, "ty", answers["ty"], found, batch.judged)}
 
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
@@ -319,7 +322,7 @@ def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers)
         (sizes_x, _, sizes_dy) = _call(printed.second_majorant, batch.values)
         found["second_x"] = found["second_x"] + batch.unit.rounded(sizes_x)
         found["second_dy"] = found["second_dy"] + batch.unit.rounded(sizes_dy + batch.channel["ddbeta"])
-    return {n: Expected(answers[n], _shaped(case, n, v, batch.judged)) for n, v in found.items()}
+    return {n: _expected(case, n, answers[n], v, batch.judged) for n, v in found.items()}
 
 
 def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
@@ -355,12 +358,17 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
     beyond = (majorant(growth) - majorant(0.0)) / growth**2
     higher = 1 / (1 - m * unit.accumulation - 8 * unit.elementwise)
     found = {"running_mean": higher * first_mean + unit.tiny, "running_var": higher * first_var + beyond + unit.tiny}
-    return {n: Expected(answers[n], _shaped(case, n, v, np.ones_like(mean, bool))) for n, v in found.items()}
+    return {n: _expected(case, n, answers[n], v, np.ones_like(mean, bool)) for n, v in found.items()}
 
 
-def _shaped(case: Case, name: str, value: Array, judged: Array) -> Bound:
-    """Return a (C, m) or (C, 1) bound in the shape of the output that it belongs to."""
-    if name not in DATA_OUTPUTS:
-        return Bound(value[:, 0], judged[:, 0])
-    whole = (case.channels, case.count)
-    return Bound(*(case.unrows(np.broadcast_to(v, whole)) for v in (value, judged)))
+def _expected(case: Case, name: str, exact: oracle.Exact, value: Array, judged: Array) -> Expected:
+    """Complete an answer by its (C, m) or (C, 1) bound in the answer's shape; answers near overflow are not judged."""
+    dtype = case.dtype
+    if name in DATA_OUTPUTS:
+        whole = (case.channels, case.count)
+        value, judged = (case.unrows(np.broadcast_to(v, whole)) for v in (value, judged))
+    else:
+        dtype, value, judged = case.parameter_dtype, value[:, 0], judged[:, 0]
+    with np.errstate(invalid="ignore"):
+        judged = judged & (abs(exact.hi) + value < largest(dtype) / 2)
+    return Expected(exact, Bound(value, judged))

@@ -27,7 +27,7 @@ from bnverify.subject import Raised, Subject
 class Profile:
     """How much work a check is: cases a property, and seconds after which a property draws no further case.
 
-    A property that has not shown its power by then goes on for up to four times as long.
+    A property that has not shown its power by then goes on for up to four times as many and as long.
     """
 
     name: str
@@ -39,10 +39,14 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile("quick", 25, 0.6, shrink_seconds=1.0),
-    "ci": Profile("ci", 200, 2.5),
+    "quick": Profile("quick", 14, 0.5, shrink_seconds=1.0),
+    "ci": Profile("ci", 90, 1.5),
     "thorough": Profile("thorough", 5000, 600.0, shrink_seconds=20.0),
 }
+
+
+PATIENCE = 4
+"""How many times as much a property gets that has not shown its power."""
 
 
 class _Enough(BaseException):
@@ -164,12 +168,9 @@ class _Run:
             now = time.perf_counter()
             if self.failing and now > self._shrink_deadline:
                 raise _Enough
-            patience = 4 if power.missing else 1
-            if (
-                not self.failing
-                and now > started + patience * self.profile.seconds
-                and self.cases >= self.profile.fewest
-            ):
+            patience = PATIENCE if power.missing else 1
+            late = now > started + patience * self.profile.seconds and self.cases >= self.profile.fewest
+            if not self.failing and (late or self.cases >= patience * self.profile.cases):
                 raise _Enough
             if not self.failing:
                 self.cases += 1
@@ -181,7 +182,7 @@ class _Run:
         strategies = {name: make(self.subject) for name, make in self.prop.draws.items()}
         phases = [Phase.generate, Phase.target] + ([Phase.shrink] if self.shrink else [])
         settings = hypothesis.settings(
-            max_examples=self.profile.cases,
+            max_examples=PATIENCE * self.profile.cases,
             database=None,
             deadline=None,
             phases=phases,

@@ -10,6 +10,7 @@ from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward, Implementation
 from bnverify.layout import channel_layout
+from bnverify.precision import DTYPES
 from bnverify.subject import Subject
 
 Statistics = tuple[int, Any, Any]
@@ -21,6 +22,7 @@ class _Generated(Implementation):
     """Training, inference, gradients and the running update, all from one generated module."""
 
     code: Any
+    dtypes = DTYPES
 
     def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention

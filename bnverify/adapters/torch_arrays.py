@@ -84,7 +84,10 @@ class ByAutograd(Implementation):
         """Return the gradients of the gradients, dotted with a direction, by x, gamma and dy."""
         y, leaves = saved
         first = torch.autograd.grad(y, leaves, dy, create_graph=True)
-        return torch.autograd.grad(first, (leaves[0], leaves[1], dy), direction, allow_unused=True)
+        found = torch.autograd.grad(first, (leaves[0], leaves[1], dy), direction, allow_unused=True)
+        if all(value is None for value in found):
+            raise RuntimeError("the backward pass cannot be differentiated again")
+        return found
 
 
 make_dual: Callable[[Any, Any], torch.Tensor] = forward_ad.make_dual
