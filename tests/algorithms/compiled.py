@@ -1,7 +1,7 @@
 """A layer whose formulas are compiled by torch.compile, from shapes that it leaves open.
 
 The compiled functions see rows, (C, m), and eps as an array, so that they are compiled anew only for other dtypes, for one
-channel, and where gradients are asked for. A limit that is reached is an error: it would run the formulas uncompiled.
+channel, for sizes that happen to be equal, and where gradients are asked for. A limit that is reached is an error: it would run the formulas uncompiled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import torch
 from layers import OwnLayer, wide
 
 Tensor = torch.Tensor
-torch._dynamo.config.recompile_limit = 64
+torch._dynamo.config.recompile_limit = 400
+torch._dynamo.config.accumulated_recompile_limit = 800
 torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
