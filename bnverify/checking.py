@@ -79,6 +79,7 @@ def check(
         incomplete=_incomplete(subject),
         environment=environment,
         sections=sections,
+        left_out=left_out(profile, select),
     )
 
 
@@ -94,8 +95,13 @@ def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Prop
         raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
     if not isinstance(seed, int):
         raise UsageError(f"seed is {seed!r}, but should be a whole number")
-    chosen = select_properties(select)
-    return tuple(p for p in chosen if not p.slow) if select is None and profile == "quick" else chosen
+    without = left_out(profile, select)
+    return tuple(p for p in select_properties(select) if p.name not in without)
+
+
+def left_out(profile: str, select: str | None) -> tuple[str, ...]:
+    """Return the properties that take seconds and so are left to the other profiles, unless a pattern selects them."""
+    return tuple(p.name for p in select_properties(None) if p.slow) if select is None and profile == "quick" else ()
 
 
 def made_subject(

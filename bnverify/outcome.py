@@ -87,6 +87,8 @@ class Report:
     """Capabilities that the target does not offer, each with the reason."""
     environment: Mapping[str, str] | None = None
     sections: Sections = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    """Properties that take seconds and are therefore not part of this profile."""
     """What was observed beside the outcomes, by section; it never changes the exit code."""
 
     @property
@@ -125,5 +127,6 @@ class Report:
             "incomplete": list(self.incomplete),
             "environment": dict(self.environment or {}),
             "outcomes": [o.as_data() for o in self.outcomes],
+            "left_out": list(self.left_out),
             "sections": {name: [seen.as_data() for seen in self.sections.get(name, ())] for name in SECTIONS},
         }

@@ -72,7 +72,7 @@ _FLOAT16 = Range(
     outlier=30.0,
     sizes=(-4, 4),
     grid=(-4, 2),
-    known=(-4, 3),
+    known=(-4, 1),
     variance=3e4,
 )
 RANGES: Mapping[str, Range] = {
@@ -201,10 +201,12 @@ def assemble(
 
     precision, limits = PRECISIONS[dtype], RANGES[dtype]
     eps = subject.convention.eps or min(max(eps, limits.eps[0]), limits.eps[1])
-    parameters = _short_parameters if note in SHORT else _generic_parameters
+    parameters = (_short_parameters if note in SHORT else _generic_parameters)(numbers, rows, eps, limits)
+    if precision.data == "float16":
+        parameters["dy"] = parameters["dy"] * 2.0 ** -_halvings(rows, eps, parameters)
     return Case(
         x=whole(rows),
-        **{n: whole(v) if v.ndim == 2 else v for n, v in parameters(numbers, rows, eps, limits).items()},
+        **{n: whole(v) if v.ndim == 2 else v for n, v in parameters.items()},
         eps=eps,
         update_rate=rate,
         dtype=precision.data,
@@ -212,6 +214,32 @@ def assemble(
         channel_axis=axis,
         note=note,
     )
+
+
+LARGEST_SUM = 2.0**14
+"""What sums on the way to a gradient may reach in float16, whose largest number is 65504."""
+
+
+def _halvings(rows: Array, eps: float, parameters: Mapping[str, Array]) -> float:
+    """Return how often dy must be halved, so that all sums of a staged backward pass are numbers of float16.
+
+    The largest are those of dgamma, in training and inference, and of the derivative by the root: gamma <dy, c>/s².
+    """
+    if rows.size == 0:
+        return 0.0
+    dy, gamma = abs(parameters["dy"]), abs(parameters["gamma"])[:, None]
+    centred = abs(rows - rows.mean(axis=1, keepdims=True))
+    square = (centred**2).mean(axis=1, keepdims=True) + eps
+    stored = parameters["running_var"][:, None] + eps
+    off = abs(rows - parameters["running_mean"][:, None])
+    terms = (
+        dy * centred / square * np.maximum(gamma, 1.0),
+        dy * centred / np.sqrt(square),
+        dy * off / np.sqrt(stored),
+        dy,
+    )
+    largest = max(float(term.sum(axis=1).max()) for term in terms)
+    return float(np.ceil(np.log2(max(1.0, largest / LARGEST_SUM))))
 
 
 def _generic_parameters(numbers: np.random.Generator, rows: Array, eps: float, limits: Range) -> dict[str, Array]:

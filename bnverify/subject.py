@@ -187,14 +187,16 @@ class Subject:
                 tangent = implementation.jvp(self._forward(case, inputs, training).saved, *direction)
         return self.read("the tangent of y", tangent)
 
-    def double_backward(self, case: DirectedCase, *, training: bool = True) -> dict[str, Array | None]:
-        """Return the gradients of <vx, dx> + <vgamma, dgamma> + <vbeta, dbeta> by x, gamma and dy.
+    def double_backward(
+        self, case: DirectedCase, *, training: bool = True, layouts: Mapping[str, str] | None = None
+    ) -> dict[str, Array | None]:
+        """Return the gradients of <vx, dx> + <vgamma, dgamma> + <vbeta, dbeta> by x, gamma and dy; layouts as in run.
 
         Raises:
             Raised: as in :meth:`run`.
         """
         implementation: Any = self.implementation
-        inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), {})
+        inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), layouts or {})
         with _caught():
             saved = self._forward(case, inputs, training).saved
             seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))

@@ -59,6 +59,26 @@ def require_alike(here, there, right, names, case, way):
 
 
 @conformance_property(
+    "agreement-channels-last",
+    claim="contiguous and channels-last x and dy give the same within the sum of their bounds",
+    source="a layer is a function of values, not of where they lie",
+    weight=0.5,
+    catches=["gradients-wrong-channels-last", "x-taken-as-contiguous"],
+)
+def agreement_of_memory_formats(subject, case):
+    """x and dy both lie in one format: what becomes of mixed ones is the matter of the properties of layouts."""
+    gradients = subject.lacks("gradients") is None
+    state = subject.lacks("state") is None and case.count > subject.convention.correction
+    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
+    if case.dtype != case.parameter_dtype:
+        names = tuple(n for n in names if n != "dbeta")  # see layouts.py: PyTorch rounds it to half in one of the two
+    right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
+    here = subject.run(case, gradients=gradients)
+    there = subject.run(case, gradients=gradients, layouts={"x": "channels-last", "dy": "channels-last"})
+    require_alike(here, there, right, names, case, "channels-last")
+
+
+@conformance_property(
     "agreement-threads",
     claim="one thread and two give the same within the sum of their bounds",
     source="any order of summation is right",

@@ -1,6 +1,7 @@
 """Tangents and double backward passes: what forward mode and the gradients of gradients must give."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from bnverify import bounds
 from bnverify.compare import require_finite, require_form, require_outputs, require_zero
@@ -64,11 +65,14 @@ def inference_jvp(subject, case):
     source=SOURCE,
     needs=["double_backward"],
     data="directed",
-    catches=SECOND,
+    draws={"layout": lambda subject: st.sampled_from(("contiguous", "channels-last", "transposed", "sliced"))},
+    catches=[*SECOND, "second-reads-upstream-as-contiguous"],
     precisions=SECOND_PRECISIONS,
 )
-def double_backward(subject, case):
-    require_outputs(subject.double_backward(case), bounds.second(case), bounds.SECONDS, case=case)
+def double_backward(subject, case, layout):
+    """x, dy and the direction all lie in one layout."""
+    found = subject.double_backward(case, layouts=dict.fromkeys(("x", "dy", "vx"), layout))
+    require_outputs(found, bounds.second(case), bounds.SECONDS, case=case)
 
 
 @conformance_property(

@@ -38,6 +38,8 @@ def print_report(report: Report, console: Console) -> None:
     for line in section_lines(report):
         console.print(Text(line), soft_wrap=True)
     console.print()
+    for name in report.left_out:
+        console.print(Text(f"{name} is checked at ci and thorough, or where --select names it"), soft_wrap=True)
     console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
 
 
