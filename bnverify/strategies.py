@@ -223,7 +223,7 @@ LARGEST_SUM = 2.0**14
 def _halvings(rows: Array, eps: float, parameters: Mapping[str, Array]) -> float:
     """Return how often dy must be halved, so that all sums of a staged backward pass are numbers of float16.
 
-    The largest are those of dgamma, in training and inference, and of the derivative by the root: gamma <dy, c>/s².
+    The largest are those of dgamma, in training and inference, and of the derivatives by the root and its square: gamma <dy, c>/s² and gamma <dy, c>/s³.
     """
     if rows.size == 0:
         return 0.0
@@ -233,7 +233,7 @@ def _halvings(rows: Array, eps: float, parameters: Mapping[str, Array]) -> float
     stored = parameters["running_var"][:, None] + eps
     off = abs(rows - parameters["running_mean"][:, None])
     terms = (
-        dy * centred / square * np.maximum(gamma, 1.0),
+        dy * centred / square * np.maximum(gamma, 1.0) * np.maximum(square**-0.5, 1.0),
         dy * centred / np.sqrt(square),
         dy * off / np.sqrt(stored),
         dy,
