@@ -28,7 +28,7 @@ class Case:
     for arrays, with the dtype named, so that a printed case can be pasted as it stands.
 
     Raises:
-        UsageError: shapes or dtypes do not fit.
+        UsageError: shapes or dtypes do not fit, or eps is negative or not finite.
     """
 
     x: Array
@@ -49,6 +49,8 @@ class Case:
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise UsageError(f"dtype is {self.dtype}, but should be one of {', '.join(DTYPES)}")
+        if not 0 <= self.eps < float("inf"):
+            raise UsageError(f"eps is {self.eps}, but should be a finite number that is not negative")
         parameters = self.parameter_dtype or self.dtype
         object.__setattr__(self, "parameter_dtype", parameters)
         if parameters != self.dtype and not (self.dtype in HALF and parameters == "float32"):

@@ -145,7 +145,8 @@ def _names(dtype: str | Sequence[str] | None) -> tuple[str, ...]:
 def _incomplete(subject: Subject) -> tuple[str, ...]:
     """Return what the target does not offer, the capabilities of one reason together."""
     reasons: dict[str, list[str]] = {}
-    for capability in (*OFFERED, *(f"rank {r}" for r in (2, 3, 4, 5))):
+    narrowed = [name for name in subject.missing if " in " in name]
+    for capability in (*OFFERED, *(f"rank {r}" for r in (2, 3, 4, 5)), *narrowed):
         if capability in subject.missing:
             reasons.setdefault(subject.missing[capability], []).append(capability.replace("_", " "))
     return tuple(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())

@@ -36,7 +36,9 @@ def commands() -> None:
 @click.option("--profile", metavar="NAME", default="quick", show_default=True, help="quick, ci or thorough.")
 @click.option("--select", metavar="PATTERN", help="Only the properties whose name matches, as in 'known-*'.")
 @click.option(
-    "--dtype", metavar="LIST", help="float32, float64 or both, comma-separated; default: all that are offered."
+    "--dtype",
+    metavar="LIST",
+    help="float64, float32, bfloat16, float16, comma-separated; default: all that are offered.",
 )
 @click.option("--device", metavar="NAME", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of everything that is drawn.")

@@ -79,7 +79,7 @@ class Convention:
             if value in NOT_YET_JUDGED.get(name, ()):
                 raise ConventionError(f"{name} = {value} is a known convention that this version cannot judge yet")
         if self.eps is not None and not 0 < self.eps < float("inf"):
-            raise ConventionError(f"eps is {self.eps}, but should be a positive number (eps = 0 is not judged yet)")
+            raise ConventionError(f"eps is {self.eps}, but should be a positive finite number")
         if isinstance(self.update_rate, str) and self.update_rate != CUMULATIVE:
             raise ConventionError(f"update_rate is {self.update_rate!r}, but should be a number or cumulative")
         if isinstance(self.update_rate, float | int) and not 0 <= self.update_rate <= 1:

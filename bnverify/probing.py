@@ -79,6 +79,8 @@ def probe(subject: Subject) -> Subject:
             (failing if name in found.required else missing)[name] = str(problems[found.dtypes[0]])
         elif len(working) < len(problems):
             narrower[name] = working
+            for dtype in sorted(set(problems) - set(working)):
+                missing[f"{name} in {dtype}"] = str(problems[dtype])
     for name, option in found.options.items():
         problems = {d: _attempt(option, _FORWARD, plain_case(option, d, found.ranks[0])) for d in found.dtypes}
         working = tuple(d for d, problem in problems.items() if problem is None)
@@ -86,6 +88,10 @@ def probe(subject: Subject) -> Subject:
             missing[name] = str(problems[found.dtypes[0]])
         elif len(working) < len(problems):
             narrower[name] = working
+            for dtype in sorted(set(problems) - set(working)):
+                missing[f"{name} in {dtype}"] = str(problems[dtype])
+    if not found.differentiable or "gradients" in missing:
+        missing["autograd"] = missing.get("gradients", "the target's gradients do not come from autograd")
     ways, without = found.arrays.ways(found)
     missing |= without
     return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower, ways=ways)

@@ -23,6 +23,7 @@ CAPABILITIES = (
     "double_backward",
     "inference_double_backward",
     "merge",
+    "autograd",
     "session",
     "options",
     "compiled",
@@ -36,7 +37,7 @@ CAPABILITIES = (
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
 calls. ``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
-``compiled``, ``threads``, ``cuda``: another way of running a Torch target.
+``compiled``, ``threads``, ``cuda``: another way of running a Torch target. ``autograd``: gradients that come from it.
 """
 
 

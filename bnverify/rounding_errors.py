@@ -369,6 +369,5 @@ def _expected(case: Case, name: str, exact: oracle.Exact, value: Array, judged: 
         value, judged = (case.unrows(np.broadcast_to(v, whole)) for v in (value, judged))
     else:
         dtype, value, judged = case.parameter_dtype, value[:, 0], judged[:, 0]
-    with np.errstate(invalid="ignore"):
-        judged = judged & (abs(exact.hi) + value < largest(dtype) / 2)
+    judged = judged & ~(abs(exact.hi) >= largest(dtype) / 2)
     return Expected(exact, Bound(value, judged))

@@ -223,7 +223,8 @@ LARGEST_SUM = 2.0**14
 def _halvings(rows: Array, eps: float, parameters: Mapping[str, Array]) -> float:
     """Return how often dy must be halved, so that all sums of a staged backward pass are numbers of float16.
 
-    The largest are those of dgamma, in training and inference, and of the derivatives by the root and its square: gamma <dy, c>/s² and gamma <dy, c>/s³.
+    The largest are those of dgamma, in training and inference, and of the derivatives by the root and by its square:
+    gamma <dy, c>/s² and gamma <dy, c>/s³.
     """
     if rows.size == 0:
         return 0.0

@@ -14,6 +14,7 @@ from bnverify.convention import Convention
 from bnverify.implementation import Forward, Implementation, Session
 from bnverify.interrupts import is_interrupt
 from bnverify.memory import LAYOUTS, Placed, contiguous
+from bnverify.precision import DTYPES
 
 STATE = ("running_mean", "running_var")
 WAYS = ("compiled", "threads", "cuda")
@@ -93,6 +94,11 @@ class NumpyArrays:
         return {}, dict.fromkeys(WAYS, "the target computes with NumPy")
 
 
+_ARGUMENTS = ("x", *CHANNEL)
+_LEAVES = ("x", "gamma", "beta")
+_DIRECTION = ("vx", "vgamma", "vbeta")
+
+
 @dataclass(frozen=True)
 class Subject:
     """An implementation under test.
@@ -147,16 +153,19 @@ class Subject:
         gradients: bool = False,
         layouts: Mapping[str, str] | None = None,
         alike: Mapping[str, str] | None = None,
+        asking: Sequence[str] = _LEAVES,
+        backwards: int = 1,
     ) -> Observed:
         """Call the implementation once on copies of the case's arrays, and observe.
 
         layouts: how arrays lie in memory, by their names (see memory.LAYOUTS). alike: arrays that are to be the same
-        object as another of the same values, by name.
+        object as another of the same values, by name. asking: those of x, gamma and beta that ask autograd for gradients.
+        backwards: how often the backward pass runs on one forward pass; the last counts.
 
         Raises:
             Raised: it raised an exception, tried to exit, or returned something that is no array.
         """
-        leaves = _LEAVES if gradients and self.differentiable else ()
+        leaves = asking if gradients and self.differentiable else ()
         inputs = self._inputs(case, leaves, layouts or {})
         for name, other in (alike or {}).items():
             inputs[name] = inputs[other]
@@ -165,7 +174,8 @@ class Subject:
             found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
                 backward: Any = self.implementation.backward  # type: ignore[attr-defined]
-                found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
+                for _ in range(backwards):
+                    found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
         seen = {name: self.read(name, value) for name, value in found.items()}
         attached = tuple(n for n in STATE if found[n] is not None and self.arrays.attached(found[n]))
         return Observed(**seen, changed=self._changed(case, inputs, training), attached=attached)
@@ -216,7 +226,8 @@ class Subject:
             for one in found[1:]:
                 whole = implementation.merge(whole, one)
             count, mean, m2 = whole
-        return int(count), self.read("mean", mean), self.read("M2", m2)
+            total = int(count)
+        return total, self.read("mean", mean), self.read("M2", m2)
 
     def session(self, case: Case) -> OpenSession:
         """Return a layer that lives on from call to call, with the case's parameters, statistics, eps and update_rate.
@@ -256,7 +267,10 @@ class Subject:
         if value is None:
             return None
         try:
-            return self.arrays.numpy(value)
+            array = self.arrays.numpy(value)
+            if array.dtype.kind not in "fiub" and str(array.dtype) not in DTYPES:
+                raise TypeError(f"an array of {array.dtype}, but should be one of real numbers")
+            return array
         except TypeError as problem:
             raise Raised(f"{name} is {problem}") from problem
         except Exception as problem:
@@ -270,11 +284,6 @@ class Subject:
     def _bits(self, name: str, value: Any) -> bytes:
         array = self.read(name, value)
         return b"" if array is None else array.tobytes()
-
-
-_ARGUMENTS = ("x", *CHANNEL)
-_LEAVES = ("x", "gamma", "beta")
-_DIRECTION = ("vx", "vgamma", "vbeta")
 
 
 def _settings(case: Case, training: bool) -> dict[str, Any]:
@@ -293,7 +302,10 @@ def _caught() -> Iterator[None]:
 
 
 def _one_line(problem: BaseException) -> str:
-    text = " ".join(str(problem).split())
+    try:
+        text = " ".join(str(problem).split())
+    except Exception:
+        return type(problem).__name__
     return f"{type(problem).__name__}: {text[:200]}" if text else type(problem).__name__
 
 

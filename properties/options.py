@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
-from bnverify.compare import fail, require_expected, require_form
+from bnverify.compare import fail, require_expected, require_form, require_same
 from bnverify.property import conformance_property
 
 STATE = ("running_mean", "running_var")
@@ -18,11 +18,19 @@ SOURCE = "torch.nn.BatchNorm2d"
     needs=["momentum=None"],
     data="unit",
     weight=0.5,
-    draws={"batches": lambda subject: st.integers(1, 3)},
-    catches=["cumulative-as-default", "cumulative-as-zero"],
+    draws={"batches": lambda subject: st.integers(2, 5)},
+    catches=[
+        "cumulative-as-default",
+        "cumulative-as-zero",
+        "cumulative-count-not-saved",
+        "cumulative-counts-inference",
+    ],
 )
 def momentum_none(subject, case, batches):
-    """Batch k enters with the weight 1/k; each step is judged from the state that was observed before it."""
+    """Batch k enters with the weight 1/k; each step is judged from the state that was observed before it.
+
+    Inference between the batches changes nothing, nor does saving and loading after the first.
+    """
     option = subject.options["momentum=None"]
     layer = option.session(case.changed(update_rate=1.0))
     for k in range(1, batches + 1):
@@ -34,6 +42,8 @@ def momentum_none(subject, case, batches):
         for name in STATE:
             what = f"{name} after {k} batch{'es' if k > 1 else ''} with momentum=None"
             require_expected(after[name], right[name], what=what, case=now)
+        _ = layer.step(case.x, training=False)
+        layer = layer.copied("load") if k == 1 else layer
     now = case.changed(**_stored(layer, case))
     y = layer.step(now.x, training=False)
     require_expected(y, bounds.inference(now)["y"], what="y in inference with momentum=None", case=now)
@@ -46,7 +56,7 @@ def momentum_none(subject, case, batches):
     needs=["affine=False"],
     data="unit",
     weight=0.5,
-    catches=["affine-ignored", "no-affine-no-normalization"],
+    catches=["affine-ignored", "no-affine-no-normalization", "statistics-lost-without-affine"],
 )
 def affine_false(subject, case):
     plain = case.changed(gamma=np.ones_like(case.gamma), beta=np.zeros_like(case.beta))
@@ -90,6 +100,7 @@ def track_running_stats_false(subject, case):
 
 def _require_option(subject, case, option, *, without, given):
     """Judge y, the gradients that there are, and the state; a layer that has no gamma takes no notice of the one given."""
+    _require_loaded(subject, given, option)
     for training in (True, False):
         observed = subject.options[option].run(given, training=training, gradients=True)
         expected = dict(bounds.training(case) if training else bounds.inference(case))
@@ -102,6 +113,16 @@ def _require_option(subject, case, option, *, without, given):
         if training:
             for name, right in bounds.running(case, subject.convention.correction).items():
                 require_expected(observed[name], right, what=f"{name} {mode}", case=case)
+
+
+def _require_loaded(subject, case, option):
+    """A layer of this option that is saved and loaded goes on as the one that was not."""
+    layer = subject.options[option].session(case)
+    _ = layer.step(case.x, training=True)
+    loaded = layer.copied("load")
+    for training in (False, True):
+        left, right = (one.step(case.x, training=training) for one in (loaded, layer))
+        require_same(left, right, what=f"y of a layer with {option} that was saved and loaded", case=case)
 
 
 def _stored(layer, case):

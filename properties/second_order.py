@@ -34,7 +34,7 @@ pure half arithmetic only."""
 
 @conformance_property(
     "jvp",
-    claim="training: the tangent of y is its derivative along tangents of x, gamma and beta",
+    claim="training: the tangent of y is its derivative along tangents of x, gamma and beta (not judged in float16)",
     source=SOURCE,
     needs=["jvp"],
     data="directed",
@@ -47,7 +47,7 @@ def jvp(subject, case):
 
 @conformance_property(
     "inference-jvp",
-    claim="inference: the tangent of y is its derivative, the statistics being constants",
+    claim="inference: the tangent of y is its derivative, the statistics being constants (not judged in float16)",
     source=SOURCE,
     needs=["inference_jvp"],
     data="directed",
@@ -61,7 +61,7 @@ def inference_jvp(subject, case):
 
 @conformance_property(
     "double-backward",
-    claim="training: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy",
+    claim="training: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy (float64, float32, bfloat16)",
     source=SOURCE,
     needs=["double_backward"],
     data="directed",
@@ -77,7 +77,7 @@ def double_backward(subject, case, layout):
 
 @conformance_property(
     "inference-double-backward",
-    claim="inference: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy",
+    claim="inference: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy (float64, float32, bfloat16)",
     source=SOURCE,
     needs=["inference_double_backward"],
     data="directed",

@@ -15,8 +15,12 @@ MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5
 
 
 def batch(case, k):
-    """Return another batch of the case's shape for the call k."""
-    return case.changed(x=np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k)
+    """Return another batch for the call k; every second one is smaller, where two values a channel are left."""
+    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
+    n = case.x.shape[axis]
+    fewer = n - 1 if k % 2 and case.count // n * (n - 1) > 1 else n
+    part = (*(slice(None),) * axis, slice(fewer))
+    return case.changed(x=(np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k)[part], dy=case.dy[part])
 
 
 def rate_of(subject, case, steps):
@@ -35,7 +39,7 @@ def rate_of(subject, case, steps):
     needs=["session", "state"],
     data="unit",
     draws={"modes": lambda subject: st.lists(st.booleans(), min_size=2, max_size=4).map(lambda m: [True, *m])},
-    catches=["mode-of-first-call", "inference-by-last-batch", "every-other-batch"],
+    catches=["mode-of-first-call", "inference-by-last-batch", "every-other-batch", "size-of-first-batch"],
 )
 def modes_in_any_order(subject, case, modes):
     """Each call is judged from the state that was observed before it, so bounds do not add up."""
@@ -92,7 +96,7 @@ def counter(subject, case, modes):
     source="an exception tells that nothing was done",
     needs=["session", "state"],
     data="unit",
-    catches=["refused-batch-averaged"],
+    catches=["refused-batch-averaged", "refused-rank-averaged"],
     weight=0.5,
 )
 def refused_call(subject, case):
@@ -101,13 +105,16 @@ def refused_call(subject, case):
     What is not refused is judged elsewhere.
     """
     layer = subject.session(case)
+    axis = case.channel_axis
     refusals = {
-        "a channel too many": np.concatenate([case.x, case.x.take([0], axis=case.channel_axis)], case.channel_axis)
+        "a channel too many": np.concatenate([case.x, case.x.take([0], axis=axis)], axis),
+        "a channel too few": case.x.take(range(case.channels - 1), axis=axis),
+        "a vector": case.x.reshape(-1),
     }
     if subject.convention.one_value == "raise":
         one = case.x
         for k in range(one.ndim):
-            one = one if k == range(one.ndim)[case.channel_axis] else one.take([0], axis=k)
+            one = one if k == range(one.ndim)[axis] else one.take([0], axis=k)
         refusals["one value a channel"] = one
     for what, x in refusals.items():
         before = _stored(layer, case)

@@ -265,7 +265,7 @@ def test_the_readmes_examples_run(wrong: str, passed: bool, tmp_path: Path, pyte
     assert len(BLOCKS) == 2
     conformance, kernel = BLOCKS
     layer = (ROOT / "tests" / "examples" / "layer.py").read_text(encoding="utf-8")
-    pytester.makepyfile(my_norm=layer.replace("HandWritten", "BatchNorm"), my_kernels=KERNELS.format(wrong=wrong))
+    pytester.makepyfile(my_norm=layer.replace("HandWritten", "BatchNorm"), my_numpy_kernels=KERNELS.format(wrong=wrong))
     pytester.makepyfile(test_norm=conformance.replace(")", ', select="known-[yg]*")', 1), test_kernel=kernel)
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
     done.assert_outcomes(passed=3 if passed else 2, failed=0 if passed else 1)

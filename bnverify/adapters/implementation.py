@@ -57,6 +57,11 @@ def subject_of_implementation(
     chosen = convention or implementation.convention
     if not isinstance(chosen, Convention):
         raise TargetError(f"{target}: convention is {chosen!r}, but should be a bnverify.Convention")
+    if implementation.device not in ("cpu", "cuda"):
+        raise TargetError(f"{target}: device is {implementation.device!r}, but should be 'cpu' or 'cuda'")
+    ranks = implementation.ranks
+    if isinstance(ranks, str) or not ranks or not all(rank in (2, 3, 4, 5) for rank in ranks):
+        raise TargetError(f"{target}: ranks is {ranks!r}, but should hold some of 2, 3, 4, 5")
     arrays: Library
     if implementation.arrays == "torch":
         try:

@@ -101,5 +101,7 @@ def tangent_of(value: Any) -> torch.Tensor | None:
 
 
 def gradients(y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    """Return the gradients of the leaves by autograd; None for one that y does not depend on."""
-    return torch.autograd.grad(y, leaves, dy, allow_unused=True)
+    """Return the gradients of the leaves by autograd; None for one that asks for none, or that y does not depend on."""
+    asking = tuple(leaf for leaf in leaves if leaf.requires_grad)
+    found = iter(torch.autograd.grad(y, asking, dy, retain_graph=True, allow_unused=True))
+    return tuple(next(found) if leaf.requires_grad else None for leaf in leaves)

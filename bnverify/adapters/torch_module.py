@@ -68,7 +68,7 @@ class TorchModule(ByAutograd):
         layer = self._layer(gamma, eps, update_rate).train(training)
         given = {"weight": gamma, "bias": beta}
         for name in _held(layer, given):
-            setattr(layer, name, nn.Parameter(given[name].detach(), requires_grad=x.requires_grad))
+            setattr(layer, name, nn.Parameter(given[name].detach(), requires_grad=given[name].requires_grad))
         for name, value in {"running_mean": running_mean, "running_var": running_var}.items():
             if getattr(layer, name, None) is not None:
                 setattr(layer, name, value)

@@ -84,6 +84,15 @@ class CounterInInference(_Counting):
         return super().forward(input)
 
 
+@fault("refused-rank-averaged", "a batch of a rank that is refused moves the running mean before the refusal")
+class RefusedRankAveraged(Layer):
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            with torch.no_grad():
+                _ = self.running_mean.mul_(0.5) if self.running_mean is not None else None
+            raise ValueError(f"expected x of rank 2 or more, got {input.dim()}")
+
+
 @fault("refused-batch-averaged", "a batch is averaged into the state before it is looked at, and refused")
 class RefusedBatchAveraged(Layer):
     def forward(self, input: Tensor) -> Tensor:
@@ -226,3 +235,102 @@ class TrackingIgnored(Layer):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, True)
+
+
+def _batch_axes(x: Tensor) -> list[int]:
+    return [k for k in range(x.dim()) if k != 1]
+
+
+@fault("dx-wrong-beside-frozen-gamma", "dx takes the variance for a constant where gamma asks for no gradient")
+class DxWrongBesideFrozenGamma(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        if not self.training or self.weight is None or self.weight.requires_grad or not input.requires_grad:
+            return y
+        axes, shape = _batch_axes(input), [1, -1] + [1] * (input.dim() - 2)
+        scale = self.weight.detach() / torch.sqrt(input.detach().var(dim=axes, unbiased=False) + self.eps)
+        centred = input - input.mean(dim=axes, keepdim=True)
+        wrong = centred * scale.reshape(shape).to(input.dtype)
+        return y.detach() + wrong - wrong.detach()
+
+
+@fault("parameters-forgotten-beside-frozen-x", "gamma and beta get no gradients where x asks for none")
+class ParametersForgottenBesideFrozenX(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        if input.requires_grad or self.weight is None:
+            return y
+        return y.detach() + 0 * (self.weight.sum() + (0 if self.bias is None else self.bias.sum())).to(y.dtype)
+
+
+class _Halving(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        ctx.factor = torch.ones((), dtype=y.dtype, device=y.device)
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        found: Tensor = dy * ctx.factor
+        ctx.factor /= 2
+        return found
+
+
+@fault("backward-spoils-what-was-saved", "the backward pass scales what it saved in place: a second one is wrong")
+class BackwardSpoilsWhatWasSaved(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        y: Tensor = _Halving.apply(super().forward(input))  # type: ignore[no-untyped-call]
+        return y
+
+
+@fault("size-of-first-batch", "m/(m - 1) is computed from the first batch and kept for smaller ones")
+class SizeOfFirstBatch(Layer):
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or self.running_var is None:
+            return super().forward(input)
+        m = input.numel() // max(1, input.size(1))
+        first = self.__dict__.setdefault("_first", m)
+        before = self.running_var.clone()
+        y = super().forward(input)
+        if m != first and m > 1 and first > 1 and self.momentum is not None:
+            moved = self.running_var - (1 - self.momentum) * before
+            factor = (m - 1) / m * first / (first - 1)
+            with torch.no_grad():
+                _ = self.running_var.copy_((1 - self.momentum) * before + moved * factor)
+        return y
+
+
+class _Cumulative(Layer):
+    """momentum=None by a count of its own."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.momentum is not None or not self.track_running_stats:
+            return super().forward(input)
+        count = self.__dict__.setdefault("_count", 0) + self.counts()
+        self.__dict__["_count"] = count
+        self._check_input_dim(input)
+        if self.training and self.num_batches_tracked is not None:
+            _ = self.num_batches_tracked.add_(1)
+        return self.normalized(input, by_batch=self.training, rate=1 / max(count, 1))
+
+    def counts(self) -> int:
+        raise NotImplementedError
+
+
+@fault("cumulative-count-not-saved", "momentum=None weighs by a count that is not part of the saved state")
+class CumulativeCountNotSaved(_Cumulative):
+    def counts(self) -> int:
+        return int(self.training)
+
+
+@fault("cumulative-counts-inference", "momentum=None counts calls of inference too, so that later batches weigh less")
+class CumulativeCountsInference(_Cumulative):
+    def counts(self) -> int:
+        return 1
+
+
+@fault("statistics-lost-without-affine", "affine=False: loading a saved state leaves the statistics as they were")
+class StatisticsLostWithoutAffine(Layer):
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        own = {} if self.affine else {f"{prefix}{n}": getattr(self, n).clone() for n in ("running_mean", "running_var")}
+        super()._load_from_state_dict({**state_dict, **own}, prefix, *arguments)

@@ -1,0 +1,43 @@
+"""Autograd: any of x, gamma and beta may ask for gradients, and a backward pass may be run again."""
+
+from bnverify import bounds
+from bnverify.compare import require, require_expected
+from bnverify.property import conformance_property
+
+SOURCE = "autograd: gradients are computed for what asks for them, and as often as asked"
+GRADIENT_OF = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
+
+
+@conformance_property(
+    "frozen",
+    claim="where only x, or only gamma and beta, ask for gradients, those are as if all did",
+    source=SOURCE,
+    needs=["autograd"],
+    data="unit",
+    weight=0.5,
+    catches=["dx-wrong-beside-frozen-gamma", "parameters-forgotten-beside-frozen-x"],
+)
+def frozen(subject, case):
+    expected = bounds.training(case)
+    for asking in (("x",), ("gamma", "beta")):
+        observed = subject.run(case, gradients=True, asking=asking)
+        for leaf in asking:
+            name = GRADIENT_OF[leaf]
+            what = f"{name} where only {' and '.join(asking)} ask for gradients"
+            require(observed[name] is not None, got=f"no {what}", should_be="an array", case=case)
+            require_expected(observed[name], expected[name], what=what, case=case)
+
+
+@conformance_property(
+    "backward-twice",
+    claim="a second backward pass through one retained graph gives the same gradients",
+    source=SOURCE,
+    needs=["autograd"],
+    data="unit",
+    weight=0.5,
+    catches=["backward-spoils-what-was-saved"],
+)
+def backward_twice(subject, case):
+    observed, expected = subject.run(case, gradients=True, backwards=2), bounds.training(case)
+    for name in GRADIENT_OF.values():
+        require_expected(observed[name], expected[name], what=f"{name} of a second backward pass", case=case)
