@@ -33,7 +33,7 @@ LONG = 1000
 SPATIAL = (1, 2, 3, 4, 5, 7)
 RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
 EPSILONS = (0.25, 1e-5, 1e-3, 2.0**-10, 1.0, 3.0)
-WEIGHTS = {"float32": 3, "float64": 2}
+WEIGHTS = {"float32": 3, "float64": 3}
 """How often a precision is drawn, against once for each of the half ones."""
 
 

@@ -160,7 +160,7 @@ class Subject:
 
         layouts: how arrays lie in memory, by their names (see memory.LAYOUTS). alike: arrays that are to be the same
         object as another of the same values, by name. asking: those of x, gamma and beta that ask autograd for gradients.
-        backwards: how often the backward pass runs on one forward pass; the last counts.
+        backwards: how often the backward pass of an autograd target runs on one forward pass; the last counts.
 
         Raises:
             Raised: it raised an exception, tried to exit, or returned something that is no array.
@@ -174,8 +174,9 @@ class Subject:
             found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
                 backward: Any = self.implementation.backward  # type: ignore[attr-defined]
-                for _ in range(backwards):
-                    found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
+                for _ in range(backwards - 1):
+                    _ = backward(out.saved, inputs["dy"], keep=True)
+                found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
         seen = {name: self.read(name, value) for name, value in found.items()}
         attached = tuple(n for n in STATE if found[n] is not None and self.arrays.attached(found[n]))
         return Observed(**seen, changed=self._changed(case, inputs, training), attached=attached)

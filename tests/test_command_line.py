@@ -34,6 +34,7 @@ KEYS = {
     "incomplete",
     "environment",
     "sections",
+    "left_out",
 }
 OUTCOME_KEYS = {
     "property",

@@ -31,6 +31,7 @@ OPTIONAL = {
     "compiled",
     "threads",
     "cuda",
+    "autograd",
     *OPTIONS,
 }
 """What a complete implementation of its form may do without."""

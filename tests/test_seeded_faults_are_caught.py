@@ -60,7 +60,7 @@ def right_layer() -> Subject:
 
 def is_of_layers(prop: Property) -> bool:
     """Return whether a property needs what only a layer has: a life between calls, a constructor, ways of running it."""
-    return bool(set(prop.needs) & {"session", "options", "compiled", "threads", "cuda", *OPTIONS})
+    return bool(set(prop.needs) & {"session", "options", "compiled", "threads", "cuda", "autograd", *OPTIONS})
 
 
 def require_device(prop: Property) -> None:

@@ -68,10 +68,10 @@ class ByAutograd(Implementation):
 
     arrays = "torch"
 
-    def backward(self, saved: Any, dy: Any) -> tuple[torch.Tensor | None, ...]:
-        """Return dx, dgamma and dbeta."""
+    def backward(self, saved: Any, dy: Any, *, keep: bool = False) -> tuple[torch.Tensor | None, ...]:
+        """Return dx, dgamma and dbeta; ``keep`` keeps the graph for another backward pass."""
         y, leaves = saved
-        return gradients(y, leaves, dy)
+        return gradients(y, leaves, dy, keep=keep)
 
     def forward_mode(self, arguments: Sequence[Any], direction: Sequence[Any], **settings: Any) -> torch.Tensor | None:
         """Return the tangent of y by forward-mode differentiation; arguments are those of ``forward`` by position."""
@@ -100,8 +100,10 @@ def tangent_of(value: Any) -> torch.Tensor | None:
     return found
 
 
-def gradients(y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+def gradients(
+    y: torch.Tensor, leaves: tuple[torch.Tensor, ...], dy: torch.Tensor, *, keep: bool = False
+) -> tuple[torch.Tensor | None, ...]:
     """Return the gradients of the leaves by autograd; None for one that asks for none, or that y does not depend on."""
     asking = tuple(leaf for leaf in leaves if leaf.requires_grad)
-    found = iter(torch.autograd.grad(y, asking, dy, retain_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(y, asking, dy, retain_graph=keep, allow_unused=True))
     return tuple(next(found) if leaf.requires_grad else None for leaf in leaves)

@@ -82,11 +82,11 @@ class TorchModule(ByAutograd):
         other.call = lambda layer, x: compiler(layer, backend=backend, dynamic=False)(x)
         return other
 
-    def backward(self, saved: Any, dy: Any) -> tuple[Any, ...]:
-        """Return dx, dgamma and dbeta; None for a parameter that the layer does not have."""
+    def backward(self, saved: Any, dy: Any, *, keep: bool = False) -> tuple[Any, ...]:
+        """Return dx, dgamma and dbeta; None for a parameter that the layer does not have. ``keep`` keeps the graph."""
         y, leaves = saved
         present = tuple(v for v in leaves if v is not None)
-        found = iter(gradients(y, present, dy))
+        found = iter(gradients(y, present, dy, keep=keep))
         return tuple(None if v is None else next(found) for v in leaves)
 
     def forward_mode(self, arguments: Sequence[Any], direction: Sequence[Any], **settings: Any) -> Any:

@@ -1,7 +1,8 @@
 """A layer whose formulas are compiled by torch.compile, from shapes that it leaves open.
 
 The compiled functions see rows, (C, m), and eps as an array, so that they are compiled anew only for other dtypes, for one
-channel, for sizes that happen to be equal, and where gradients are asked for. A limit that is reached is an error: it would run the formulas uncompiled.
+channel, for sizes that happen to be equal, and where gradients are asked for. A limit that is reached is an error: it would
+run the formulas uncompiled.
 """
 
 from __future__ import annotations
