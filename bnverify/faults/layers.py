@@ -3,6 +3,8 @@
 Each is a class with BatchNorm's constructor, checked as any such target. Imported only where Torch is installed.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -331,6 +333,6 @@ class CumulativeCountsInference(_Cumulative):
 
 @fault("statistics-lost-without-affine", "affine=False: loading a saved state leaves the statistics as they were")
 class StatisticsLostWithoutAffine(Layer):
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
-        own = {} if self.affine else {f"{prefix}{n}": getattr(self, n).clone() for n in ("running_mean", "running_var")}
-        super()._load_from_state_dict({**state_dict, **own}, prefix, *arguments)
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        own = {} if self.affine else {n: getattr(self, n).clone() for n in ("running_mean", "running_var")}
+        return super().load_state_dict({**state_dict, **own}, strict, assign)
