@@ -23,6 +23,8 @@ class OwnLayer(nn.Module):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__()
+        if momentum is None or not affine or not track_running_stats:
+            raise ValueError("this layer always has parameters, statistics and a number for momentum")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = nn.Parameter(torch.ones(num_features)), nn.Parameter(torch.zeros(num_features))
