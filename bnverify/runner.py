@@ -40,7 +40,7 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "quick": Profile("quick", 14, 0.5, shrink_seconds=1.0),
-    "ci": Profile("ci", 85, 1.5),
+    "ci": Profile("ci", 75, 1.3),
     "thorough": Profile("thorough", 5000, 600.0, shrink_seconds=20.0),
 }
 
