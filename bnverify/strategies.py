@@ -174,7 +174,7 @@ def channel(numbers: np.random.Generator, kind: str, count: int, outlier: float 
         values[numbers.integers(count)] *= outlier
         return values
     if kind == "lognormal":
-        return np.asarray(np.exp(np.minimum(numbers.standard_normal(count) * 1.5, 4.0)))
+        return np.asarray(np.exp(np.minimum(numbers.standard_normal(count) * 1.5, np.log(outlier))))
     return np.full(count, numbers.standard_normal())
 
 
