@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from bnverify.precision import UNIT, Precision, smallest_normal, smallest_subnormal
+from bnverify.precision import UNIT, Precision, largest, smallest_normal, smallest_subnormal
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,6 +50,7 @@ class Arithmetic:
     step: float
     tiny: float
     smallest: float
+    largest: float
 
     @staticmethod
     def of(precision: Precision, count: int) -> Arithmetic:
@@ -68,6 +69,7 @@ class Arithmetic:
             step=smallest_subnormal(precision.data) if mixed else 0.0,
             tiny=smallest_normal(computed),
             smallest=smallest_subnormal(computed),
+            largest=largest(computed),
         )
 
     def rounded(self, size: Array) -> Array:

@@ -27,10 +27,10 @@ from bnverify.case import Array, Case, DirectedCase
 from bnverify.compare import Disagreement, require_expected
 from bnverify.convention import Convention
 from bnverify.errors import MissingExtraError, UsageError
+from bnverify.expectation import Bound, Expected
 from bnverify.oracle import Exact
 from bnverify.precision import PRECISIONS
 from bnverify.report.text import case_lines
-from bnverify.rounding_errors import Bound, Expected
 from bnverify.strategies import STRATEGIES
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -224,7 +224,7 @@ def _inv_std(case: Case) -> Expected:
     off = variance.bound.value * right.hi**2 + 2 * u
     judged = variance.bound.judged & (off <= 0.5)
     grown = 1 / np.sqrt(1 - np.where(judged, off, 0.0))
-    return Expected(right, Bound(right.hi * (grown - 1 + 2 * u * grown), judged))
+    return Expected(right, Bound(right.hi * (grown - 1 + 2 * u * grown), judged, variance.bound.excused))
 
 
 def require_within_bound(got: Any, answer: Answer, case: Case) -> None:

@@ -17,12 +17,12 @@ from bnverify import oracle
 from bnverify import rounding_errors as model
 from bnverify.case import Array, Case, DirectedCase
 from bnverify.errors import CheckerError
+from bnverify.expectation import Bound as Bound
+from bnverify.expectation import Expectations as Expectations
+from bnverify.expectation import Expected as Expected
 from bnverify.precision import UNIT as UNIT
 from bnverify.rounding_errors import SECONDS as SECONDS
 from bnverify.rounding_errors import VALID as VALID
-from bnverify.rounding_errors import Bound as Bound
-from bnverify.rounding_errors import Expectations as Expectations
-from bnverify.rounding_errors import Expected as Expected
 
 SHARPER = 1000.0
 """How much smaller than the bound the oracle's radius has to be."""

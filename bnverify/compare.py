@@ -16,7 +16,7 @@ import numpy as np
 from bnverify.bounds import Bound, Expected
 from bnverify.case import Array, Case
 from bnverify.oracle import Exact
-from bnverify.precision import DTYPES, largest
+from bnverify.precision import DTYPES
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,13 @@ def require_close(got: Array | None, other: Array | None, *, bound: Bound, what:
     _judge(both, error, bound, current_record(), case, what=what, right=None)
 
 
-def require_finite(value: Array, judged: Array, *, what: str, case: Case) -> None:
+def require_finite(value: Array, bound: Bound, *, what: str, case: Case) -> None:
     """Raise a disagreement unless every number is finite: done before a bound is built from what was observed.
 
-    judged: where the bound is valid; elsewhere a number that is not finite is wrong too, but adds nothing to the power.
+    bound: that of the value; where it is not valid a number that is not finite is wrong too, but adds nothing to the power,
+    and where right code may overflow it is not wrong.
     """
-    wrong = ~np.isfinite(value) & (np.broadcast_to(judged, value.shape) | current_record().beyond_counts)
+    wrong = ~np.isfinite(value) & (bound.judged | (current_record().beyond_counts & ~bound.excused))
     if wrong.any():
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         fail(f"{what} = {float(value[place])!r} at {list(place)}", "finite", case)
@@ -189,7 +190,7 @@ def _judge(
     finite = np.isfinite(got.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio = np.where(error == 0, 0.0, error / limit)
-    asked_to_be_finite = record.beyond_counts & (True if right is None else _representable(right, got))
+    asked_to_be_finite = record.beyond_counts & ~bound.excused
     wrong = np.where(judged, ~(error <= limit), ~finite & asked_to_be_finite)
     record.judged += int(judged.sum())
     record.beyond += int((~judged).sum())
@@ -212,12 +213,6 @@ def _judge(
         case,
         excess,
     )
-
-
-def _representable(right: Exact, got: Array) -> Array:
-    """Return where the right answer is far from overflow in the type that it is given in."""
-    dtype = str(got.dtype)
-    return abs(right.hi) < (largest(dtype) / 2 if dtype in DTYPES else np.inf)
 
 
 def _times(excess: float) -> str:

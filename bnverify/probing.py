@@ -27,10 +27,6 @@ class Capability:
     after: tuple[str, ...] = ()
 
 
-SMALLEST_EPS = 2.0**-10
-"""For pure float16: the third power of 1/sqrt(eps), which a backward pass may form, is still a number."""
-
-
 def _part(case: DirectedCase) -> list[DirectedCase]:
     return [case, case]
 
@@ -112,8 +108,6 @@ def _with_precisions_and_ranks(subject: Subject) -> Subject:
             f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
         )
     works = {(d, r): _attempt(subject, _FORWARD, plain_case(subject, d, r)) for d in subject.dtypes for r in ranks}
-    for rank in ranks if subject.convention.eps is not None and subject.convention.eps < SMALLEST_EPS else ():
-        works["float16", rank] = f"eps = {subject.convention.eps} is too small for what pure float16 may do on the way"
     dtypes = tuple(d for d in subject.dtypes if any(works[d, r] is None for r in ranks))
     if not dtypes:
         raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(works.values()))}")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bnverify.precision import HALF, Precision
+
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
@@ -64,6 +66,12 @@ class Property:
     precisions: tuple[str, ...] | None = None
     slow: bool = False
     """Whether it is left out at quick, unless it is selected by a pattern."""
+    half_is_pure: bool = False
+    """Whether half data are held to pure half arithmetic, whatever the parameters are."""
+
+    def is_blunt_in(self, precision: Precision) -> bool:
+        """Return whether right and wrong lie close in this precision, so that not every fault can be shown in it."""
+        return precision.pure_half or (self.half_is_pure and precision.data in HALF)
 
 
 _properties: dict[str, Property] = {}
@@ -81,6 +89,7 @@ def conformance_property(
     weight: float = 1.0,
     precisions: Sequence[str] | None = None,
     slow: bool = False,
+    half_is_pure: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -110,6 +119,7 @@ def conformance_property(
             weight,
             None if precisions is None else tuple(precisions),
             slow,
+            half_is_pure,
         )
         return check
 

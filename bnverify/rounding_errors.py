@@ -14,15 +14,13 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
 
 The bound is valid where h = (m u' + 8 u)(1 + mean|x|/s) <= 1/4, u' being the accumulation's unit; there r <= 3.5 h < 1.
 Beyond, a channel is not judged. Squares, their mean and eps may each be off by half the smallest subnormal number besides:
-that much of s² is added to rho. How the units follow from a case's precision is told in arithmetic.py.
+that much of s² is added to rho. What else may underflow on the way, and where right code may overflow, is told in reach.py;
+how the units follow from a case's precision in arithmetic.py.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +28,11 @@ import numpy as np
 from bnverify import oracle
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case, DirectedCase
-from bnverify.errors import CheckerError
+from bnverify.expectation import Bound, Expectations, Expected
 from bnverify.generated import bound_functions as printed
-from bnverify.precision import largest
+from bnverify.precision import Precision, largest
+from bnverify.printed import Evaluator, call
+from bnverify.reach import Reach, reach_of
 
 VALID = 0.25
 """The largest h at which the bound holds (see above)."""
@@ -46,43 +46,6 @@ DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tb
 
 ELEMENTWISE = 8
 """Roundings that inputs are given where nothing is summed: those of a folded scale and shift, with its root."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Elementwise bounds, and where they are valid; elsewhere only finiteness is asked for.
-
-    Raises:
-        CheckerError: a bound is negative, infinite or NaN where it is said to be valid.
-    """
-
-    value: Array
-    judged: Array
-
-    def __post_init__(self) -> None:
-        if not np.all((self.value >= 0) & (self.value < np.inf) | ~self.judged):
-            raise CheckerError("a bound is negative, infinite or NaN")
-
-    def __add__(self, other: Bound) -> Bound:
-        return Bound(self.value + other.value, self.judged & other.judged)
-
-    def widened(self, by: Array) -> Bound:
-        """Return this bound with something added, elementwise."""
-        return Bound(self.value + by, self.judged)
-
-    def times(self, factor: Array | float) -> Bound:
-        """Return the bound of a quantity multiplied by an exact factor."""
-        return Bound(self.value * abs(np.asarray(factor)), self.judged)
-
-
-class Expected(NamedTuple):
-    """An exact answer and the bound that an implementation's answer must keep."""
-
-    exact: oracle.Exact
-    bound: Bound
-
-
-Expectations = Mapping[str, Expected]
 
 
 class _Perturbed(NamedTuple):
@@ -99,21 +62,17 @@ def _perturbation(values: Array, centred: Array, unit: Arithmetic) -> _Perturbed
     return _Perturbed(abs(centred), unit.inputs * (size + mean) + unit.of_mean * mean)
 
 
-def _call(function: Callable[..., tuple[Array, ...]], values: Mapping[str, Any]) -> tuple[Array, ...]:
-    """Call a printed evaluator with those of the values that it takes."""
-    return function(**{name: values[name] for name in _parameters(function)})
-
-
-@lru_cache(maxsize=64)
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+def _root_lost(s: Array, unit: Arithmetic) -> Array:
+    """Return where the variance plus eps is no number of the type any more, or a subnormal one of few digits."""
+    with np.errstate(over="ignore"):
+        return np.asarray((8 * unit.smallest > s**2) | ~(s**2 <= unit.largest / 2))
 
 
 class _Batch:
     """The absolute values that the bounds of training are written in, and how the majorant grows."""
 
-    def __init__(self, case: Case, answers: oracle.Answers) -> None:
-        self.case, self.unit = case, Arithmetic.of(case.precision, case.count)
+    def __init__(self, case: Case, answers: oracle.Answers, precision: Precision | None = None) -> None:
+        self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
         unit = self.unit
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta))
@@ -144,6 +103,21 @@ class _Batch:
             1 + abs(x).mean(axis=1, keepdims=True) / self.s
         )
         self.judged = off <= VALID
+        self.overflow = self._statistics_overflow(abs(x))
+
+    def _statistics_overflow(self, size: Array) -> Array:
+        """Return where the sums behind the statistics may overflow or s² be lost, or a folded y = a x + b overflow."""
+        unit = self.unit
+        with np.errstate(over="ignore"):
+            squares = (self.data["x"].centred ** 2).sum(axis=1, keepdims=True)
+            folded = np.maximum(1, self.gamma) * np.maximum(1, 1 / self.s) * np.maximum(1, size).max(1, keepdims=True)
+            most = np.maximum(np.maximum(squares, size.sum(axis=1, keepdims=True)), folded + self.beta)
+        return np.asarray(~(most <= unit.largest / 2) | _root_lost(self.s, unit))
+
+    def steps(self) -> dict[str, Reach]:
+        """Return the reach of y, dx, dgamma and dbeta; the statistics are behind all of them but dbeta."""
+        found = reach_of(printed.training_reach, ("y", *GRADIENTS), self.values, self.unit)
+        return {n: one if n == "dbeta" else one.after(self.overflow) for n, one in found.items()}
 
     def _direct(self, case: DirectedCase) -> None:
         """Add the case's direction under the names that it has in the programs."""
@@ -164,17 +138,17 @@ class _Batch:
         found |= {f"abs_mean_{n}": v + k * self.data[n].by.max(axis=1, keepdims=True) for n, v in self.mean.items()}
         return found | {f"abs_{n}": v * scale for n, v in self.channel.items()}
 
-    def first_order(self, function: Callable[..., tuple[Array, ...]]) -> tuple[Array, ...]:
+    def first_order(self, function: Evaluator) -> tuple[Array, ...]:
         """Evaluate first-order errors; n u of n roundings is n u/(1 - n u) (Higham 2002, lemma 3.1)."""
         sums = 1 / (1 - self.case.count * self.unit.accumulation - 8 * self.unit.elementwise)
-        return tuple(sums * value for value in _call(function, self.values))
+        return tuple(sums * value for value in call(function, self.values))
 
-    def beyond(self, function: Callable[..., tuple[Array, ...]], names: Sequence[str]) -> dict[str, Array]:
+    def beyond(self, function: Evaluator, names: Sequence[str]) -> dict[str, Array]:
         """Return what the first order of these outputs leaves out, from their majorants."""
         unit, s = self.unit, self.s
         r = np.sqrt((self.data["x"].by ** 2).mean(axis=1, keepdims=True)) / s
         r = np.where(self.judged, r + unit.of_root, 0.5)
-        (_, first_inv) = _call(printed.training_forward_error, self.values)
+        (_, first_inv) = call(printed.training_forward_error, self.values)
         t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
         root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
         root_beyond = root_beyond + 2 * unit.smallest / s**2
@@ -182,7 +156,7 @@ class _Batch:
 
         def majorants(k: Array | float) -> tuple[Array, ...]:
             grown = self._coordinates(k) | {"s": s / (1 + k * root_off)}
-            return _call(function, self.values | grown)
+            return call(function, self.values | grown)
 
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             pairs = zip(names, majorants(0.0), majorants(growth), strict=True)
@@ -191,27 +165,35 @@ class _Batch:
             }
 
 
+def _of_derivatives(case: Case) -> Precision:
+    """Return the precision of tangents on the way, and of second derivatives: pure half, where the data are half.
+
+    Frameworks compute both by elementwise operations in the type of the data, whatever the parameters are.
+    """
+    return Precision(case.dtype, case.dtype)
+
+
 def of_training(case: Case, answers: oracle.Answers) -> Expectations:
     batch = _Batch(case, answers)
-    unit = batch.unit
     (y, _) = batch.first_order(printed.training_forward_error)
     first = {"y": y, **dict(zip(GRADIENTS, batch.first_order(printed.training_gradient_error), strict=True))}
     beyond = batch.beyond(printed.training_forward_majorant, ("y",))
     beyond |= batch.beyond(printed.training_gradient_majorant, ("dx", "dgamma"))
-    found = {n: value + beyond.get(n, 0.0) + unit.tiny for n, value in first.items()}
-    if unit.output:
-        dy = batch.values["abs_dy"]
-        along = batch.x_hat * (dy * batch.x_hat).mean(axis=1, keepdims=True)
-        found["y"] = found["y"] + unit.rounded(batch.gamma * batch.x_hat + batch.beta)
-        found["dx"] = found["dx"] + unit.rounded(batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along))
-    return {n: _expected(case, n, answers[n], value, batch.judged) for n, value in found.items()}
+    dy = batch.values["abs_dy"]
+    along = batch.x_hat * (dy * batch.x_hat).mean(axis=1, keepdims=True)
+    sizes = {
+        "y": batch.gamma * batch.x_hat + batch.beta,
+        "dx": batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along),
+    }
+    found = {n: value + beyond.get(n, 0.0) for n, value in first.items()}
+    return _completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
 
 
 class _Stored:
     """The absolute values that the bounds of inference are written in: everything is elementwise but sums over dy."""
 
-    def __init__(self, case: Case) -> None:
-        self.case, self.unit = case, Arithmetic.of(case.precision, case.count)
+    def __init__(self, case: Case, precision: Precision | None = None) -> None:
+        self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
         channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
@@ -240,29 +222,37 @@ class _Stored:
             for field in ("vgamma", "vbeta"):
                 self.values |= {f"abs_{name}": channel[field] for name in DIRECTION[field]}
 
-    def first_order(self, function: Callable[..., tuple[Array, ...]], *, summed: bool) -> tuple[Array, ...]:
+    def first_order(self, function: Evaluator, *, summed: bool) -> tuple[Array, ...]:
         """Evaluate first-order errors; all else is of order u² times a small number, for nothing here cancels."""
         m, unit = self.case.count, self.unit
         inputs = ELEMENTWISE * unit.elementwise + (m * unit.accumulation if summed else 0.0)
         higher = 1 / (1 - m * unit.accumulation - 64 * unit.elementwise)
-        return tuple(higher * v for v in _call(function, self.values | {"input_rounding": inputs}))
+        return tuple(higher * v for v in call(function, self.values | {"input_rounding": inputs}))
 
     def expectations(
-        self, answers: oracle.Answers, first: Mapping[str, Array], sizes: Mapping[str, Array]
+        self,
+        answers: oracle.Answers,
+        first: Mapping[str, Array],
+        sizes: Mapping[str, Array],
+        reaches: Mapping[str, Reach],
     ) -> Expectations:
         """Complete first-order errors by underflow of running_var + eps, and by the roundings of outputs of these sizes.
 
         The relative error of 1/s, by which an output's terms are multiplied at most twice, is half that of s².
         """
         underflow = 2 * self.unit.smallest / self.s**2
-        found = {}
-        for name, value in first.items():
-            total = value + self.unit.tiny + underflow * sizes.get(name, 0.0)
-            if self.unit.output and name in DATA_OUTPUTS:
-                total = total + self.unit.rounded(sizes[name])
-            judged = np.ones_like(self.s, bool)
-            found[name] = _expected(self.case, name, answers[name], total, judged)
-        return found
+        found = {n: value + underflow * sizes.get(n, 0.0) for n, value in first.items()}
+        return _completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
+
+    def reach(self, evaluator: Evaluator, names: Sequence[str], unit: Arithmetic | None = None) -> dict[str, Reach]:
+        """Return the reach of the outputs of one pass, in the arithmetic of this case or another."""
+        values = self.values | {
+            "abs_c_x": self.values["abs_x"],
+            "abs_mean_x": self.values["abs_x"].mean(1, keepdims=True),
+        }
+        lost = _root_lost(self.s, self.unit)
+        found = reach_of(evaluator, names, values, unit or self.unit)
+        return {n: one if n == "dbeta" else one.after(lost) for n, one in found.items()}
 
 
 def of_inference(case: Case, answers: oracle.Answers) -> Expectations:
@@ -276,7 +266,8 @@ def of_inference(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": gain / stored.s * values["abs_dy"],
         "dgamma": (values["abs_dy"] * stored.size).sum(axis=1, keepdims=True),
     }
-    return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes)
+    reaches = stored.reach(printed.inference_reach, ("y",)) | stored.reach(printed.inference_gradient_reach, GRADIENTS)
+    return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes, reaches)
 
 
 def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expectations:
@@ -284,11 +275,13 @@ def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expecta
     values = stored.values
     (ty,) = stored.first_order(printed.inference_tangent_error, summed=False)
     size = values["abs_gamma"] / stored.s * values["abs_tx"] + values["abs_tgamma"] * stored.size + values["abs_tbeta"]
-    return stored.expectations(answers, {"ty": ty}, {"ty": size})
+    half = Arithmetic.of(_of_derivatives(case), case.count)
+    reaches = stored.reach(printed.inference_tangent_reach, ("ty",), half)
+    return stored.expectations(answers, {"ty": ty}, {"ty": size}, reaches)
 
 
 def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
-    stored = _Stored(case)
+    stored = _Stored(case, _of_derivatives(case))
     values, s = stored.values, stored.s
     first: dict[str, Array] = dict(
         zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True)
@@ -299,30 +292,30 @@ def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectat
         "second_gamma": (values["abs_dy"] * along).sum(axis=1, keepdims=True),
         "second_dy": values["abs_gamma"] * along + values["abs_ddgamma"] * stored.size + values["abs_ddbeta"],
     }
-    return stored.expectations(answers, first, sizes)
+    return stored.expectations(answers, first, sizes, stored.reach(printed.inference_second_reach, SECONDS))
 
 
 def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
     batch = _Batch(case, step)
     (first,) = batch.first_order(printed.tangent_error)
-    found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"] + batch.unit.tiny
-    if batch.unit.output:
-        size = batch.gamma / batch.s * batch.values["abs_tx"]
-        along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
-        found = found + batch.unit.rounded(size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"])
-    return {"ty": _expected(case, "ty", answers["ty"], found, batch.judged)}
+    found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"]
+    size = batch.gamma / batch.s * batch.values["abs_tx"]
+    along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
+    whole = size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"]
+    half = Arithmetic.of(_of_derivatives(case), case.count)
+    reach = reach_of(printed.tangent_reach, ("ty",), batch.values, half)["ty"].after(batch.overflow)
+    return _completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
 
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
-    batch = _Batch(case, step)
-    first = dict(zip(SECONDS, batch.first_order(printed.second_error), strict=True))
+    batch = _Batch(case, step, _of_derivatives(case))
+    errors = dict(zip(SECONDS, batch.first_order(printed.second_error), strict=True))
     beyond = batch.beyond(printed.second_majorant, SECONDS)
-    found = {n: first[n] + beyond[n] + batch.unit.tiny for n in SECONDS}
-    if batch.unit.output:
-        (sizes_x, _, sizes_dy) = _call(printed.second_majorant, batch.values)
-        found["second_x"] = found["second_x"] + batch.unit.rounded(sizes_x)
-        found["second_dy"] = found["second_dy"] + batch.unit.rounded(sizes_dy + batch.channel["ddbeta"])
-    return {n: _expected(case, n, answers[n], v, batch.judged) for n, v in found.items()}
+    found = {n: errors[n] + beyond[n] for n in SECONDS}
+    first = np.logical_or.reduce([one.overflow for one in batch.steps().values()])
+    reaches = reach_of(printed.second_reach, SECONDS, batch.values, batch.unit)
+    reaches = {n: one.after(first) for n, one in reaches.items()}
+    return _completed(case, batch.unit, answers, found, batch.judged, reaches, {})
 
 
 def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
@@ -345,29 +338,49 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
         "unit": unit.elementwise,
         "sum_unit": unit.sums,
     }
-    first_mean, first_var = _call(printed.running_error, values)
+    first_mean, first_var = call(printed.running_error, values)
     sigma = np.sqrt((off.centred**2).mean(axis=1, keepdims=True))
     spread = np.sqrt((off.by**2).mean(axis=1, keepdims=True))
     growth = np.maximum(1, 0.25 * sigma / np.maximum(spread, unit.tiny))
 
     def majorant(k: Array | float) -> Array:
         grown = {"abs_c_x": off.centred + k * off.by, "abs_running_var": 0 * var}
-        (value,) = _call(printed.running_majorant, values | grown)
+        (value,) = call(printed.running_majorant, values | grown)
         return value
 
     beyond = (majorant(growth) - majorant(0.0)) / growth**2
     higher = 1 / (1 - m * unit.accumulation - 8 * unit.elementwise)
-    found = {"running_mean": higher * first_mean + unit.tiny, "running_var": higher * first_var + beyond + unit.tiny}
-    return {n: _expected(case, n, answers[n], v, np.ones_like(mean, bool)) for n, v in found.items()}
+    found = {"running_mean": higher * first_mean, "running_var": higher * first_var + beyond}
+    sums = np.maximum(abs(x).sum(axis=1, keepdims=True), (off.centred**2).sum(axis=1, keepdims=True))
+    reach = Reach(~(sums <= unit.largest / 2), np.zeros_like(mean))
+    return _completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})
 
 
-def _expected(case: Case, name: str, exact: oracle.Exact, value: Array, judged: Array) -> Expected:
-    """Complete an answer by its (C, m) or (C, 1) bound in the answer's shape; answers near overflow are not judged."""
-    dtype = case.dtype
-    if name in DATA_OUTPUTS:
-        whole = (case.channels, case.count)
-        value, judged = (case.unrows(np.broadcast_to(v, whole)) for v in (value, judged))
-    else:
-        dtype, value, judged = case.parameter_dtype, value[:, 0], judged[:, 0]
-    judged = judged & ~(abs(exact.hi) >= largest(dtype) / 2)
-    return Expected(exact, Bound(value, judged))
+def _completed(
+    case: Case,
+    unit: Arithmetic,
+    answers: oracle.Answers,
+    found: Mapping[str, Array],
+    judged: Array,
+    reaches: Mapping[str, Reach],
+    sizes: Mapping[str, Array],
+) -> Expectations:
+    """Complete answers by their bounds: underflow, roundings of outputs, and where right code may overflow.
+
+    found: rounding errors, (C, m) or (C, 1). sizes: those of the terms of outputs shaped like x, which mixed precision rounds
+    to the type of the data on the way.
+    """
+    expectations = {}
+    for name, value in found.items():
+        reach, exact = reaches[name], answers[name]
+        total, overflow, dtype = value + unit.tiny + reach.underflow, reach.overflow, case.parameter_dtype
+        if name in DATA_OUTPUTS:
+            dtype, whole = case.dtype, (case.channels, case.count)
+            if unit.output:
+                total, overflow = total + unit.rounded(sizes[name]), overflow | (sizes[name] >= largest(dtype) / 2)
+            shaped = [case.unrows(np.broadcast_to(v, whole)) for v in (total, judged, overflow)]
+        else:
+            shaped = [v[:, 0] for v in (total, judged, overflow)]
+        excused = shaped[2] | (abs(exact.hi) >= largest(dtype) / 2)
+        expectations[name] = Expected(exact, Bound(shaped[0], shaped[1], excused))
+    return expectations

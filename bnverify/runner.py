@@ -39,7 +39,7 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile("quick", 14, 0.5, shrink_seconds=1.0),
+    "quick": Profile("quick", 12, 0.5, shrink_seconds=1.0),
     "ci": Profile("ci", 75, 1.3),
     "thorough": Profile("thorough", 5000, 600.0, shrink_seconds=20.0),
 }
@@ -103,6 +103,28 @@ def _worse(first: Outcome, second: Outcome) -> Outcome:
 
 
 @dataclass
+class _Allowance:
+    """Until which case and time a run goes on; further, by so many times as much, while power is missing."""
+
+    power: Power
+    cases: int
+    until: float
+    enough: int
+    patience: int
+    skipped: int
+    """Cases that are drawn first and not looked at."""
+    started: float = field(default_factory=time.perf_counter)
+
+    def cases_now(self) -> int:
+        """Return the number of the last case that may run as things are."""
+        return self.cases + (self.enough * (self.patience - 1) if self.power.missing else 0)
+
+    def late_now(self) -> float:
+        """Return the time after which no further case is drawn as things are."""
+        return self.until + ((self.until - self.started) * (self.patience - 1) if self.power.missing else 0.0)
+
+
+@dataclass
 class _Run:
     """The cases of one property on one subject."""
 
@@ -112,6 +134,8 @@ class _Run:
     seed: int
     shrink: bool
     cases: int = 0
+    visited: set[str] = field(default_factory=set)
+    """The precisions of the cases so far."""
     record: Record = field(default_factory=Record)
     failure: tuple[Any, Finding | str] | None = None
     failing: bool = False
@@ -119,8 +143,9 @@ class _Run:
     def outcome(self, blank: Outcome) -> Outcome:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
         power = Power(self.prop, self.subject.convention, without)
-        self._draw(power)
-        if all(PRECISIONS[name].pure_half for name in self.subject.dtypes):
+        self._draw(power, self.subject, self.profile.cases)
+        self._visit_the_rest(power)
+        if all(self.prop.is_blunt_in(PRECISIONS[name]) for name in self.subject.dtypes):
             power.leave_out(power.missing)
         record = self.record
         common = replace(
@@ -160,29 +185,25 @@ class _Run:
     def _device(self) -> str:
         return str(self.subject.implementation.device)
 
-    def _draw(self, power: Power) -> None:
+    def _visit_the_rest(self, power: Power) -> None:
+        """Draw a case of each precision that chance has left out: the second, for the first is the smallest of all."""
+        for precision in self.subject.dtypes:
+            if self.failure is None and precision not in self.visited:
+                self._draw(power, self.subject.with_capabilities(dtypes=(precision,)), 1, patience=1, skipped=1)
+
+    def _draw(self, power: Power, subject: Subject, enough: int, patience: int = PATIENCE, skipped: int = 0) -> None:
         """Let Hypothesis draw cases until they are enough, time is up, or one fails and is shrunk."""
-        started = time.perf_counter()
+        allowed = _Allowance(
+            power, self.cases + enough, time.perf_counter() + self.profile.seconds, enough, patience, skipped
+        )
 
-        def one_case(case: Case, **drawn: Any) -> None:
-            now = time.perf_counter()
-            if self.failing and now > self._shrink_deadline:
-                raise _Enough
-            patience = PATIENCE if power.missing else 1
-            late = now > started + patience * self.profile.seconds and self.cases >= self.profile.fewest
-            if not self.failing and (late or self.cases >= patience * self.profile.cases):
-                raise _Enough
-            if not self.failing:
-                self.cases += 1
-            self._check(case, drawn)
-            if not self.failing:
-                power.count(case, drawn)
-                _ = hypothesis.target(min(self.record.ratio_of_case, 1e9), label="error / bound")
+        def one_case(case: Case, **drawn: Any) -> None:  # short, for Hypothesis reads the source of it in every run
+            self._one(case, drawn, allowed)
 
-        strategies = {name: make(self.subject) for name, make in self.prop.draws.items()}
+        strategies = {name: make(subject) for name, make in self.prop.draws.items()}
         phases = [Phase.generate, Phase.target] + ([Phase.shrink] if self.shrink else [])
         settings = hypothesis.settings(
-            max_examples=PATIENCE * self.profile.cases,
+            max_examples=patience * enough + skipped,
             database=None,
             deadline=None,
             phases=phases,
@@ -192,7 +213,7 @@ class _Run:
         )
         test = settings(
             hypothesis.seed(self.seed)(
-                hypothesis.given(case=STRATEGIES[self.prop.data](self.subject), **strategies)(one_case)
+                hypothesis.given(case=STRATEGIES[self.prop.data](subject), **strategies)(one_case)
             )
         )
         with warnings.catch_warnings():
@@ -201,6 +222,24 @@ class _Run:
                 test()
             except (_Enough, Disagreement, Raised, Flaky):
                 return
+
+    def _one(self, case: Case, drawn: Mapping[str, Any], allowed: _Allowance) -> None:
+        """Check one case, and count what it shows, unless the allowance is used up."""
+        now = time.perf_counter()
+        if self.failing and now > self._shrink_deadline:
+            raise _Enough
+        if allowed.skipped:
+            allowed.skipped -= 1
+            return
+        if not self.failing:
+            if self.cases >= allowed.cases_now() or (now > allowed.late_now() and self.cases >= self.profile.fewest):
+                raise _Enough
+            self.cases += 1
+            self.visited.add(case.precision.name)
+        self._check(case, drawn)
+        if not self.failing:
+            allowed.power.count(case, drawn)
+            _ = hypothesis.target(min(self.record.ratio_of_case, 1e9), label="error / bound")
 
     _shrink_deadline: float = float("inf")
 

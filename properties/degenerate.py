@@ -98,7 +98,7 @@ def two_values(subject, case):
     error = case.unrows(y - (gamma * x_hat + beta))
     require_zero(
         error,
-        bound=bounds.Bound(case.unrows(limit), expected.bound.judged),
+        bound=expected.bound.of(case.unrows(limit)),
         case=case,
         what="y - (beta ± gamma d/sqrt(d² + 4 eps))",
     )

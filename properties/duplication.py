@@ -29,14 +29,15 @@ def duplication(subject, case):
     right, double = bounds.training(case), bounds.training(twice)
     for name in ("y", "dx"):
         whole = require_form(stacked[name], twice.x.shape, what=name, case=twice)
-        halves = zip(
-            *(np.split(v, 2, axis) for v in (whole, double[name].bound.value, double[name].bound.judged)), strict=True
-        )
-        for half, value, judged in halves:
+        for k in range(2):
+
+            def half(values, k=k):
+                return np.split(values, 2, axis)[k]
+
             require_close(
-                half,
+                half(whole),
                 once[name],
-                bound=right[name].bound + bounds.Bound(value, judged),
+                bound=right[name].bound + double[name].bound.mapped(half),
                 case=twice,
                 what=f"{name} of the stacked batch - {name}",
             )

@@ -1,9 +1,9 @@
 """Layouts: x, dy and the stored statistics may lie in memory in any way; strides of 0 let one element stand for many.
 
-Three things that PyTorch's CPU kernels get wrong are asked of nobody here (the first two are reported as hazards, see
+Three things that PyTorch's CPU kernels get wrong are asked of nobody here; they are reported as hazards instead (see
 observations_layouts.py): gradients of inference by strided statistics; gradients where x and dy lie differently and an axis
 of (N, C, H, W) or (N, C, D, H, W) has the length 1, so that x is contiguous and channels-last at once; and more digits of
-dbeta beside half data than these have.
+dbeta beside half data than these have: where the data are not contiguous it may be rounded once to their type.
 """
 
 import numpy as np
@@ -88,12 +88,6 @@ def _constant_along(case, values, held):
     return np.broadcast_to(first, values.shape).copy()
 
 
-def _rounded_to_data(case, right):
-    """Let a float32 sum over half data be rounded once to the type of the data, as PyTorch's strided kernels do."""
-    size = abs(right.exact.hi) + right.bound.value
-    return bounds.Expected(right.exact, right.bound.widened(bounds.UNIT[case.dtype] * size))
-
-
 def _require_right(subject, case, layouts, modes=(True, False)):
     for training in modes:
         if not training and subject.lacks("inference") is not None:
@@ -106,7 +100,7 @@ def _require_right(subject, case, layouts, modes=(True, False)):
             expected |= bounds.running(case, subject.convention.correction)
             names += STATE
         if case.dtype != case.parameter_dtype:
-            expected["dbeta"] = _rounded_to_data(case, expected["dbeta"])
+            expected["dbeta"] = expected["dbeta"].rounded(case.dtype)
         where = " and ".join(f"{name} {layout}" for name, layout in layouts.items())
         for name in names:
             what = f"{name} in {'training' if training else 'inference'} with {where}"

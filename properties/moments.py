@@ -10,11 +10,11 @@ U = bounds.UNIT["float64"]
 
 
 def rows_of_y(subject, case):
-    """Return y as (C, m) in float64, checked to be finite where it is judged."""
+    """Return y as (C, m) in float64, checked to be finite, the values of its bound as (C, m), and the bound itself."""
     bound = bounds.training(case)["y"].bound
     y = require_form(subject.run(case).y, case.x.shape, what="y", case=case)
-    require_finite(y, bound.judged, what="y", case=case)
-    return case.rows(y).astype(np.float64), case.rows(bound.value), case.rows(bound.judged).all(axis=1)
+    require_finite(y, bound, what="y", case=case)
+    return case.rows(y).astype(np.float64), case.rows(bound.value), bound
 
 
 @conformance_property(
@@ -34,7 +34,7 @@ def rows_of_y(subject, case):
 )
 def moments(subject, case):
     """The variance is taken about beta, so that its error is that of the squares: (2 |y - beta| + bound) bound."""
-    y, bound, judged = rows_of_y(subject, case)
+    y, bound, whole = rows_of_y(subject, case)
     found = bounds.statistics(case)
     gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)
     m, off = case.count, y - beta[:, None]
@@ -42,7 +42,7 @@ def moments(subject, case):
         off.mean(axis=1),
         what="mean(y) - beta",
         case=case,
-        bound=bounds.Bound(bound.mean(axis=1) + (m + 2) * U * (abs(y).mean(axis=1) + abs(beta)), judged),
+        bound=whole.of_channels(case, bound.mean(axis=1) + (m + 2) * U * (abs(y).mean(axis=1) + abs(beta))),
     )
     right = gamma[:, None] ** 2 * (found.centred * found.inv_std[:, None]) ** 2
     rounding = (m + 16) * U * ((off**2).mean(axis=1) + right.mean(axis=1) + abs(off * y).mean(axis=1))
@@ -50,7 +50,7 @@ def moments(subject, case):
         (off**2).mean(axis=1) - right.mean(axis=1),
         what="var(y) - gamma² v/(v + eps)",
         case=case,
-        bound=bounds.Bound(((2 * abs(off) + bound) * bound).mean(axis=1) + rounding, judged),
+        bound=whole.of_channels(case, ((2 * abs(off) + bound) * bound).mean(axis=1) + rounding),
     )
 
 
@@ -63,7 +63,7 @@ def moments(subject, case):
 )
 def size(subject, case):
     """Attained where all values but one are equal, which these data nearly are."""
-    y, bound, judged = rows_of_y(subject, case)
+    y, _, whole = rows_of_y(subject, case)
     found = bounds.statistics(case)
     gamma, beta = abs(case.gamma.astype(np.float64)), case.beta.astype(np.float64)
     largest = gamma * np.sqrt(((case.count - 1) * (found.centred**2).mean(axis=1)) * found.inv_std**2)
@@ -73,7 +73,5 @@ def size(subject, case):
         case.unrows(excess),
         what="|y - beta| - |gamma| sqrt(m - 1) sqrt(rho)",
         case=case,
-        bound=bounds.Bound(
-            case.unrows(bound + 4 * U * (off + abs(y))), case.unrows(np.broadcast_to(judged[:, None], y.shape))
-        ),
+        bound=whole.widened(case.unrows(4 * U * (off + abs(y)))),
     )

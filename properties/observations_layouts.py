@@ -5,8 +5,9 @@ from itertools import combinations, permutations
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import Disagreement, require_outputs
+from bnverify.compare import Disagreement, require_expected, require_outputs
 from bnverify.observation import Note, observation
+from bnverify.precision import MIXED
 from bnverify.probing import plain_case
 from bnverify.subject import Raised
 
@@ -55,6 +56,42 @@ def mixed_layouts_in_gradients(subject):
     if wrong:
         more = f" ({len(wrong)} combinations were found)" if len(wrong) > 1 else ""
         yield Note(f"dx, dgamma or dbeta is wrong in training with {wrong[0]}{more}", {"wrong": wrong})
+
+
+@observation(
+    "dbeta-rounded-to-data",
+    section="hazards",
+    claim="beside half data dbeta has the digits of float32 where they are contiguous, and those of the data where not",
+    source="a sum over half data belongs to a float32 parameter, whose gradients add up over many steps",
+    needs=["gradients"],
+)
+def dbeta_rounded_to_data(subject):
+    found = []
+    for precision in (p for p in subject.dtypes if p.endswith(MIXED)):
+        for rank in subject.ranks:
+            plain = plain_case(subject, precision, rank)
+            case = plain.changed(dy=plain.dy.astype(np.float64) + np.arange(plain.dy.size).reshape(plain.dy.shape) / 64)
+            expected = bounds.training(case)["dbeta"]
+            for layout in ("contiguous", "channels-last", "transposed"):
+                if not _keeps(subject, case, layout, expected) and _keeps(
+                    subject, case, layout, expected.rounded(case.dtype)
+                ):
+                    found.append(f"{precision}, {layout}, shape {case.x.shape}")
+    if found:
+        more = f" ({len(found)} combinations were found)" if len(found) > 1 else ""
+        yield Note(
+            f"dbeta, a float32 number, is rounded to the half type of the data: {found[0]}{more}", {"found": found}
+        )
+
+
+def _keeps(subject, case, layout, expected):
+    """Return whether dbeta keeps to what is expected with x and dy in one layout."""
+    try:
+        dbeta = subject.run(case, gradients=True, layouts={"x": layout, "dy": layout}).dbeta
+        require_expected(dbeta, expected, what="dbeta", case=case)
+    except (Raised, Disagreement):
+        return False
+    return True
 
 
 def _cases(subject, ranks):

@@ -54,7 +54,7 @@ def energy(subject, case):
     for name in ("y", "dgamma", "dbeta"):
         bound = right[name].bound
         value[name] = require_form(observed[name], bound.value.shape, what=name, case=case).astype(np.float64)
-        require_finite(value[name], bound.judged, what=name, case=case)
+        require_finite(value[name], bound, what=name, case=case)
     products = case.rows(value["y"]) * dy
     total = gamma * value["dgamma"] + beta * value["dbeta"] - products.sum(axis=1)
     limit = (case.rows(right["y"].bound.value) * abs(dy)).sum(axis=1)
@@ -63,7 +63,7 @@ def energy(subject, case):
     limit += (case.count + 4) * bounds.UNIT["float64"] * size
     require_zero(
         total,
-        bound=bounds.Bound(limit, right["dgamma"].bound.judged),
+        bound=right["y"].bound.of_channels(case, limit).also(right["dgamma"].bound, right["dbeta"].bound),
         what="gamma dgamma + beta dbeta - <y, dy>",
         case=case,
     )

@@ -14,16 +14,6 @@ SOURCE = "the eps-exact form of Ioffe and Szegedy 2015, section 3.3"
 EXPONENTS = {"a": lambda subject: st.sampled_from([2.0, -1.0, 0.5, -4.0, 2.0**-7, -(2.0**6)])}
 
 
-def exact_factor(case, a):
-    """Return ``a``; in float16 ±2, ±1/2 or ±1 of its sign, such that squares of a x and eps/a² keep within the range."""
-    if case.dtype != "float16" or abs(a) == 1:
-        return a
-    x = case.x.astype(np.float64)
-    factor = 2.0 if abs(a) > 1 and abs(x).max() <= 60 else 0.5
-    exact = np.array_equal((x * factor).astype(case.dtype).astype(np.float64), x * factor)
-    return np.sign(a) * (factor if exact else 1.0)
-
-
 @conformance_property(
     "scale",
     claim="y(a x; eps, gamma) = y(x; eps/a², sgn(a) gamma) for a = ±2^k",
@@ -34,7 +24,6 @@ def exact_factor(case, a):
 )
 def scale(subject, case, a):
     """Every change is exact: a and a² are powers of two."""
-    a = exact_factor(case, a)
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
     require_close(
         subject.run(scaled).y,
@@ -54,7 +43,6 @@ def scale(subject, case, a):
     catches=["eps-outside-root", "root-missing", "dx-gamma-absolute", "eps-ignored"],
 )
 def scale_gradient(subject, case, a):
-    a = exact_factor(case, a)
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
     left, right = subject.run(scaled, gradients=True).dx, subject.run(plain, gradients=True).dx
     require_close(
@@ -77,7 +65,6 @@ def scale_gradient(subject, case, a):
 )
 def weight_scale(subject, case, a):
     """z is exact, and so is the sum of dz h up to the rounding of float64, which the bound counts."""
-    a = exact_factor(case, a)
     scaled, plain = case.changed(x=case.x * a), case.changed(eps=case.eps / a**2, gamma=case.gamma * np.sign(a))
     left, right = subject.run(scaled, gradients=True), subject.run(plain, gradients=True)
     expected = bounds.training(scaled), bounds.training(plain)
@@ -97,18 +84,18 @@ def weight_scale(subject, case, a):
     )
     dz = [require_form(v.dx, case.x.shape, what="dx", case=case).astype(np.float64) for v in (left, right)]
     for value, one in zip(dz, expected, strict=True):
-        require_finite(value, one["dx"].bound.judged, what="dx", case=case)
+        require_finite(value, one["dx"].bound, what="dx", case=case)
     rows, hidden = case.rows(dz[0] * a - dz[1]), case.hidden
     limit = case.rows(expected[0]["dx"].bound.value * abs(a) + expected[1]["dx"].bound.value)
     size = case.rows(abs(dz[0] * a) + abs(dz[1]))
     spread = abs(hidden)
     rounding = (case.count + 2) * bounds.UNIT["float64"] * (size @ spread)
-    judged = np.broadcast_to(case.rows(expected[0]["dx"].bound.judged).all(axis=1, keepdims=True), rounding.shape)
+    both = expected[0]["dx"].bound + expected[1]["dx"].bound
     require_zero(
         rows @ hidden,
         what="a dW(aW; eps) - dW(W; eps/a²)",
         case=case,
-        bound=bounds.Bound(limit @ spread + rounding, judged),
+        bound=both.of_channels(case, limit @ spread + rounding),
     )
 
 
@@ -133,8 +120,8 @@ def weights(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     dx = case.rows(require_form(observed.dx, case.x.shape, what="dx", case=case)).astype(np.float64)
     dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
-    require_finite(case.unrows(dx), expected["dx"].bound.judged, what="dx", case=case)
-    require_finite(dgamma, expected["dgamma"].bound.judged, what="dgamma", case=case)
+    require_finite(case.unrows(dx), expected["dx"].bound, what="dx", case=case)
+    require_finite(dgamma, expected["dgamma"].bound, what="dgamma", case=case)
     factor = case.gamma.astype(np.float64) * case.eps * bounds.statistics(case).inv_std ** 2
     weight, hidden = case.weight, case.hidden
     left = (weight * (dx @ hidden)).sum(axis=1) - factor * dgamma
@@ -146,5 +133,5 @@ def weights(subject, case):
         left,
         what="<w, dw> - gamma (1 - rho) <dy, x_hat>",
         case=case,
-        bound=bounds.Bound(limit, expected["dgamma"].bound.judged),
+        bound=expected["dx"].bound.of_channels(case, limit).also(expected["dgamma"].bound),
     )

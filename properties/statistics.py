@@ -50,7 +50,7 @@ def repeat(subject, case, steps):
         step = bounds.running(now, subject.convention.correction)
         for name in STATE:
             value = require_form(observed[name], case.gamma.shape, what=name, case=now)
-            require_finite(value, step[name].bound.judged, what=name, case=now)
+            require_finite(value, step[name].bound, what=name, case=now)
             limit[name] = keep * limit[name] + step[name].bound.value
         now = now.changed(**{name: observed[name] for name in STATE})
     batch = batch_statistics(subject, case)
@@ -58,7 +58,7 @@ def repeat(subject, case, steps):
         start = getattr(case, name).astype(np.float64)
         right = keep**steps * start + (1 - keep**steps) * batch[name].exact.hi
         size = abs(keep**steps * start) + abs(batch[name].exact.hi)
-        bound = bounds.Bound(limit[name] + (4 * steps + 8) * U * size, batch[name].bound.judged)
+        bound = batch[name].bound.of(limit[name] + (4 * steps + 8) * U * size)
         require_close(getattr(now, name), right, bound=bound, case=case, what=f"{name} after {steps} steps - the law")
 
 
@@ -86,7 +86,7 @@ def cumulative(subject, case, steps):
         step = bounds.running(now, subject.convention.correction)
         for name in STATE:
             value = require_form(observed[name], case.gamma.shape, what=name, case=now)
-            require_finite(value, step[name].bound.judged, what=name, case=now)
+            require_finite(value, step[name].bound, what=name, case=now)
             limit[name] = keep * limit[name] + step[name].bound.value
         now = now.changed(**{name: observed[name] for name in STATE})
     batch = batch_statistics(subject, case)
@@ -94,7 +94,7 @@ def cumulative(subject, case, steps):
         start = getattr(case, name).astype(np.float64)
         right = (1 - weight) * start + weight * batch[name].exact.hi
         rounding = (4 * steps + 8) * U * (abs(start) + abs(batch[name].exact.hi))
-        bound = bounds.Bound(limit[name] + rounding, batch[name].bound.judged)
+        bound = batch[name].bound.of(limit[name] + rounding)
         require_close(getattr(now, name), right, bound=bound, case=case, what=f"{name} after {steps} batches - the law")
 
 

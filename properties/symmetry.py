@@ -50,7 +50,7 @@ def permutation(subject, case, seed):
         value, bound = here[name], right[name].bound
         if name in ("y", "dx"):
             value = case.unrows(case.rows(require_form(value, case.x.shape, what=name, case=case))[:, order])
-            bound = bounds.Bound(*(case.unrows(case.rows(v)[:, order]) for v in (bound.value, bound.judged)))
+            bound = bound.mapped(lambda values: case.unrows(case.rows(values)[:, order]))
         require_close(
             there[name], value, bound=bound + off[name].bound, case=moved, what=f"{name} of permuted values - {name}"
         )
@@ -76,9 +76,7 @@ def channel_permutation(subject, case, seed):
             axis = case.channel_axis if name in ("y", "dx") else 0
             shape = case.x.shape if name in ("y", "dx") else case.gamma.shape
             value = np.take(require_form(here[name], shape, what=name, case=case), order, axis=axis)
-            bound = bounds.Bound(
-                *(np.take(v, order, axis=axis) for v in (right[name].bound.value, right[name].bound.judged))
-            )
+            bound = right[name].bound.mapped(lambda values, axis=axis: np.take(values, order, axis=axis))
             require_close(
                 there[name],
                 value,
@@ -120,7 +118,7 @@ def require_close_to_exact(subject, case, kept, observed):
         require_close(
             value[place],
             (exact.hi + exact.lo)[place],
-            bound=bounds.Bound(bound.value[place] + abs(exact.hi[place]) * 2.0**-52, bound.judged[place]),
+            bound=bound.widened(abs(exact.hi) * 2.0**-52).mapped(lambda values, place=place: values[place]),
             case=case,
             what=f"{name} of the first {kept.stop} channels beside others - {name}",
         )

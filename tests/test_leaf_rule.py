@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codegen",),
     ("generated",),
     ("arithmetic", "case", "convention", "numpy", "torch"),
-    ("oracle", "bounds", "known_answers", "rounding_errors", "typical"),
+    ("oracle", "bounds", "expectation", "known_answers", "printed", "reach", "rounding_errors", "typical"),
     ("compare", "implementation"),
     ("observation", "observing", "probes", "probing", "property", "strategies", "subject", "suite"),
     ("adapters",),

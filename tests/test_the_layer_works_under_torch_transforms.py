@@ -167,6 +167,12 @@ def test_autograd_finds_every_first_and_second_derivative_by_differences(trainin
 # ----------------------------------------------------------------------------------------------------------- compile
 
 
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> None:
+    """Forget what was compiled before: after so many kinds of one function the compiler gives it up for the process."""
+    torch.compiler.reset()
+
+
 def compiled_step(layer: Any, x: Any, dy: Any) -> dict[str, Any]:
     x = x.clone().requires_grad_()
     y = layer(x)

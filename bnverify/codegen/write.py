@@ -13,7 +13,7 @@ from bnverify.codegen.functions import Function, array_functions, oracle_functio
 from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TANGENT, TRAINING, Mutation
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
-from bnverify.symbolic.rounding import first_order, majorant, root_degree
+from bnverify.symbolic.rounding import first_order, majorant, reach, root_degree
 
 FOLDER = Path(__file__).resolve().parent.parent / "generated"
 SECONDS = ("second_x", "second_gamma", "second_dy")
@@ -122,6 +122,18 @@ def bound_programs() -> list[tuple[Program, str]]:
         (
             first_order(inference_second, SECONDS, "inference_second_error"),
             "First-order rounding errors of the gradients of the gradients in inference.",
+        ),
+        *(
+            (reach(program, outputs, f"{step}_reach"), f"The reach of the numbers on the way to the outputs of {step}.")
+            for step, program, outputs in (
+                ("training", whole, ("y", "dx", *parameters)),
+                ("inference", inference, ("y",)),
+                ("inference_gradient", backward, ("dx", *parameters)),
+                ("tangent", tangent, ("ty",)),
+                ("second", second, SECONDS),
+                ("inference_tangent", inference_tangent, ("ty",)),
+                ("inference_second", inference_second, SECONDS),
+            )
         ),
     ]
 

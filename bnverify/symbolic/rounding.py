@@ -48,6 +48,16 @@ def majorant(program: Program, outputs: Sequence[str], name: str) -> Program:
     return centred_as_needed(lambda here: _Rounding(program, here).majorant(outputs, name), keeps_sums=True)
 
 
+def reach(program: Program, outputs: Sequence[str], name: str) -> Program:
+    """Return a program for ``reach_<output>``: what no number on the way to an output exceeds, in any order of products.
+
+    Every monomial of the normal form is multiplied out with its factors replaced by ``wide_<factor>``, which the caller
+    makes at least 1 (``wide_inverse`` for 1/s), and its sums, not yet divided by their numbers, by 1 + the sum of the
+    absolute terms. So every partial product of it is counted.
+    """
+    return centred_as_needed(lambda here: _Rounding(program, here).reach(outputs, name))
+
+
 def root_degree(program: Program, output: str) -> int:
     """Return the highest power of 1/s in the normal form of ``output``."""
 
@@ -88,6 +98,44 @@ class _Rounding:
             terms = [t for t in sp.Add.make_args(sp.expand(self.values[output])) if self._degree(t) > 1]
             found[f"majorant_{output}"] = self._majorize(sp.Add(*terms))
         return self._program(name, found)
+
+    def reach(self, outputs: Sequence[str], name: str) -> Program:
+        found = {}
+        for output in outputs:
+            terms = sp.Add.make_args(sp.expand(self.values[self.program.symbol(output).name]))
+            found[f"reach_{output}"] = sp.Add(*(self._reach_of(t) for t in terms))
+        return self._program(name, found)
+
+    def _reach_of(self, term: sp.Expr) -> sp.Expr:
+        result = sp.Integer(1)
+        for factor in sp.Mul.make_args(term):
+            base, power = factor.as_base_exp()
+            if factor.is_number:
+                result *= sp.Max(1, abs(factor))
+            elif base in self.program.sizes.values():
+                result *= base ** sp.Max(power, 0)
+            elif base in self.here.atom_body:
+                over, body = self.here.atom_body[base]
+                result *= (1 + self._summed(body, over)) ** abs(power)
+            else:
+                inverse = base in self.here.roots and power.is_negative
+                wide = real("wide_inverse" if inverse else f"wide_{base.name}")
+                self.absolute.axes[wide] = self.here.axes[base]
+                result *= wide ** abs(power)
+        return sp.expand(result)
+
+    def _summed(self, body: sp.Expr, over: Indices) -> sp.Expr:
+        """Return the sum of an atom's absolute terms, with the product of sums that code may form in its place.
+
+        A sum of products of centred values is a sum of products of the values as they are, less the product of their sums.
+        Of x no sums are formed so: that would be the variance in one pass, which is wrong.
+        """
+        centres = {centre for leaf, centre in self.here.centre_of.items() if leaf.name != "x"}
+        factors = sp.Mul.make_args(body)
+        total = self.absolute.reduce(self._majorize_term(body), over)
+        if len(factors) > 1 and set(factors) <= centres:
+            total += sp.Mul(*(self.absolute.reduce(self._majorize_term(f), over) for f in factors))
+        return total
 
     def _degree(self, term: sp.Expr) -> int:
         """Return how many perturbed coordinates a monomial is a product of, those inside its atoms included."""

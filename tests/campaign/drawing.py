@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from bnverify.case import Array, Case
+from bnverify.case import Case
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.memory import LAYOUTS
 from bnverify.precision import PRECISIONS
@@ -26,8 +26,6 @@ FAR = (1,) * 39 + (8,)
 """How much farther an offset may be than the bound mostly allows."""
 PLACES = (*LAYOUTS, *("contiguous",) * 4)
 """Layouts in memory; the plain one the more often."""
-WIDEST, LARGEST_VAR, LARGEST_SUM = 200.0, np.float16(2.0**15), 2.0**14
-"""In pure float16, whose largest number is 65504: of max - min, of a stored variance, and of a sum."""
 
 
 class Drawn(NamedTuple):
@@ -57,35 +55,13 @@ def _hard(numbers: Numbers, subject: Subject, precision: str, kinds: Sequence[st
     eps = spread**2 * 2.0 ** _between(numbers, (-12, 6))
     eps = eps if level and _between(numbers, (0, 4)) else _one(numbers, (*EPSILONS, eps))
     far = _one(numbers, FAR) / (8 if level else 1)
-    kappa = min(
-        10.0 ** _between(numbers, (0, 6)),
-        min(limits.kappa / (count + 8), limits.plain) * far,
-        limits.largest / spread,
-    )
+    spread, kappa, eps, outlier = limits.within(spread, 10.0 ** _between(numbers, (0, 6)), eps, count, far=far)
     each = [_one(numbers, KINDS) if kind == "mixed" else kind for _ in range(channels)]
-    rows = np.stack([channel(numbers, k, count, limits.outlier) for k in each])
+    rows = np.stack([channel(numbers, k, count, outlier) for k in each])
     offset = kappa * _between(numbers, (-1, 1)) * numbers.choice([-1.0, 1.0, 1.0], size=(channels, 1))
     rate = _rate(numbers, subject)
-    data = _within(precision, spread * rows) + spread * np.round(offset)
-    with np.errstate(over="ignore"):
-        case = assemble(numbers, subject, data, around, dtype=precision, eps=eps, rate=rate, note=kind)
-    return _calm(case) if precision == "float16" else case
-
-
-def _within(precision: str, rows: Array) -> Array:
-    """Halve the rows until their squares and variances are numbers of the precision, pure float16 being the one in question."""
-    while precision == "float16" and np.ptp(rows, axis=1).max() > WIDEST:
-        rows = rows / 2
-    return rows
-
-
-def _calm(case: Case) -> Case:
-    """Return the case with stored variances and a dy for which every output, dgamma above all, is a number of float16."""
-    var = np.minimum(case.running_var, LARGEST_VAR)
-    x_hat = abs(case.x - case.per_channel(case.running_mean)) / np.sqrt(case.per_channel(var) + case.eps)
-    size = float((abs(case.rows(case.dy)) * case.rows(x_hat).astype(np.float64)).sum(axis=1).max())
-    halvings = np.ceil(np.log2(max(1.0, size / LARGEST_SUM)))
-    return case.changed(running_var=var, dy=case.dy * np.float16(2.0**-halvings))
+    data = spread * (rows + np.round(offset))
+    return assemble(numbers, subject, data, around, dtype=precision, eps=eps, rate=rate, note=kind)
 
 
 def _constant(numbers: Numbers, subject: Subject, precision: str) -> Case:
