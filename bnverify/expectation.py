@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -37,9 +38,8 @@ class Bound:
 
     def also(self, *others: Bound) -> Bound:
         """Return this bound where the others, which are of the same shape or of its channels, are valid too."""
-        judged = np.logical_and.reduce([self.judged, *(o.judged for o in others)])
-        excused = np.logical_or.reduce([self.excused, *(o.excused for o in others)])
-        return Bound(self.value, judged, excused)
+        judged, excused = [self.judged, *(o.judged for o in others)], [self.excused, *(o.excused for o in others)]
+        return Bound(self.value, np.asarray(reduce(np.logical_and, judged)), np.asarray(reduce(np.logical_or, excused)))
 
     def of(self, value: Array) -> Bound:
         """Return another bound that is valid where this one is."""
@@ -55,7 +55,7 @@ class Bound:
             return self.of(value)
         judged, excused = (case.rows(np.broadcast_to(v, self.value.shape)) for v in (self.judged, self.excused))
         each = (-1, *(1,) * (value.ndim - 1))
-        return Bound(value, judged.all(axis=1).reshape(each), excused.any(axis=1).reshape(each))
+        return Bound(value, np.asarray(judged.all(axis=1)).reshape(each), np.asarray(excused.any(axis=1)).reshape(each))
 
     def widened(self, by: Array) -> Bound:
         """Return this bound with something added, elementwise."""

@@ -381,6 +381,6 @@ def _completed(
             shaped = [case.unrows(np.broadcast_to(v, whole)) for v in (total, judged, overflow)]
         else:
             shaped = [v[:, 0] for v in (total, judged, overflow)]
-        excused = shaped[2] | (abs(exact.hi) >= largest(dtype) / 2)
+        excused = np.logical_or(shaped[2], abs(exact.hi) >= largest(dtype) / 2)
         expectations[name] = Expected(exact, Bound(shaped[0], shaped[1], excused))
     return expectations

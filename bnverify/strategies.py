@@ -40,7 +40,8 @@ WEIGHTS = {"float32": 2, "float64": 2}
 
 @dataclass(frozen=True)
 class Range:
-    """What is drawn in one type of data: the exponents of the spread, the largest |x|, and the limits of kappa.
+    """What is drawn in one type of data: the exponents of the spread and of most spreads, the largest |x|, and
+    the limits of kappa.
 
     (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only
     finiteness is asked for. m spread² mostly stays below ``squares``, outliers with it, and eps above ``least_eps``: beyond,
@@ -49,7 +50,8 @@ class Range:
     of its type.
     """
 
-    spread: tuple[int, int] = (-10, 12)
+    spread: tuple[int, int] = (-20, 20)
+    usual: tuple[int, int] = (-8, 8)
     largest: float = 1e9
     kappa: float = 4e6
     plain: float = 1e9
@@ -85,7 +87,9 @@ class Regime(NamedTuple):
     outlier: float
 
 
-_FLOAT16 = Range(spread=(-7, 7), largest=1000.0, plain=300.0, decades=(-3, 0), sizes=(-7, 6), known=(-8, 5))
+_FLOAT16 = Range(
+    spread=(-7, 7), usual=(-4, 4), largest=1000.0, plain=300.0, decades=(-3, 0), sizes=(-7, 6), known=(-8, 5)
+)
 RANGES: Mapping[str, Range] = {
     "float32": Range(),
     "float64": Range(kappa=1e12),
@@ -158,7 +162,8 @@ def hard_case(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS)
     dtype, around, channels, seed = frames(draw, subject)
     limits = RANGES[dtype]
     kind = draw(_choice((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
-    spread = 2.0 ** draw(_whole(*limits.spread), label="log2 spread")
+    anywhere = draw(_whole(0, 2), label="any spread if 2") == 2
+    spread = 2.0 ** draw(_whole(*(limits.spread if anywhere else limits.usual)), label="log2 spread")
     kappa = 10.0 ** draw(_whole(0, 6), label="log10 kappa")
     relative = draw(_whole(-12, 6), label="log2 eps/spread²")
     eps = (*EPSILONS, spread**2 * 2.0**relative)[draw(_whole(0, len(EPSILONS)), label="eps")]

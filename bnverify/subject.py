@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from bnverify.case import CHANNEL, Array, Case, DirectedCase
+from bnverify.compare import require_form
 from bnverify.convention import Convention
 from bnverify.implementation import Forward, Implementation, Session
 from bnverify.interrupts import is_interrupt
@@ -341,6 +342,14 @@ class OpenSession:
             mean, var, count = self.session.statistics()
         read = self.subject.read
         return Statistics(read("running_mean", mean), read("running_var", var), count)
+
+    def stored(self, case: Case) -> dict[str, Array]:
+        """Return the stored statistics as changes of a case, whose channels they must have."""
+        now, shape = self.statistics(), case.gamma.shape
+        return {
+            name: require_form(getattr(now, name), shape, what=name, case=case)
+            for name in ("running_mean", "running_var")
+        }
 
     def copied(self, how: str) -> OpenSession:
         """Return a copy of the layer, made by ``deepcopy``, or by saving and loading its state (``load``)."""

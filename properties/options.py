@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
-from bnverify.compare import fail, require_expected, require_form, require_same
+from bnverify.compare import fail, require_expected, require_same
 from bnverify.property import conformance_property
 
 STATE = ("running_mean", "running_var")
@@ -34,17 +34,17 @@ def momentum_none(subject, case, batches):
     option = subject.options["momentum=None"]
     layer = option.session(case.changed(update_rate=1.0))
     for k in range(1, batches + 1):
-        before = _stored(layer, case)
+        before = layer.stored(case)
         now = case.changed(x=np.roll(case.x, k, axis=0) * k - k, update_rate=1.0 / k, **before)
         y = layer.step(now.x, training=True)
         require_expected(y, bounds.training(now)["y"], what=f"y of batch {k} with momentum=None", case=now)
-        after, right = _stored(layer, now), bounds.running(now, subject.convention.correction)
+        after, right = layer.stored(now), bounds.running(now, subject.convention.correction)
         for name in STATE:
             what = f"{name} after {k} batch{'es' if k > 1 else ''} with momentum=None"
             require_expected(after[name], right[name], what=what, case=now)
         _ = layer.step(case.x, training=False)
         layer = layer.copied("load") if k == 1 else layer
-    now = case.changed(**_stored(layer, case))
+    now = case.changed(**layer.stored(case))
     y = layer.step(now.x, training=False)
     require_expected(y, bounds.inference(now)["y"], what="y in inference with momentum=None", case=now)
 
@@ -123,8 +123,3 @@ def _require_loaded(subject, case, option):
     for training in (False, True):
         left, right = (one.step(case.x, training=training) for one in (loaded, layer))
         require_same(left, right, what=f"y of a layer with {option} that was saved and loaded", case=case)
-
-
-def _stored(layer, case):
-    now = layer.statistics()
-    return {n: require_form(getattr(now, n), case.gamma.shape, what=n, case=case) for n in STATE}

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
-from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
+from bnverify.compare import current_record, fail, require, require_expected, require_same
 from bnverify.convention import CUMULATIVE
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
@@ -45,13 +45,13 @@ def modes_in_any_order(subject, case, modes):
     """Each call is judged from the state that was observed before it, so bounds do not add up."""
     layer, steps = subject.session(case), 0
     for k, training in enumerate(modes):
-        before = _stored(layer, case)
+        before = layer.stored(case)
         now = batch(case, k).changed(update_rate=rate_of(subject, case, steps), **before)
         y = layer.step(now.x, training=training)
         done = ", ".join("training" if mode else "inference" for mode in modes[: k + 1])
         expected = bounds.training(now) if training else bounds.inference(now)
         require_expected(y, expected["y"], what=f"y of the last of the calls {done}", case=now)
-        after = _stored(layer, now)
+        after = layer.stored(now)
         for name in STATE:
             what = f"{name} after the calls {done}"
             if training:
@@ -117,18 +117,18 @@ def refused_call(subject, case):
             one = one if k == range(one.ndim)[axis] else one.take([0], axis=k)
         refusals["one value a channel"] = one
     for what, x in refusals.items():
-        before = _stored(layer, case)
+        before = layer.stored(case)
         try:
             _ = layer.step(x, training=True)
         except Raised:
-            after = _stored(layer, case)
+            after = layer.stored(case)
             for name in STATE:
                 require_same(after[name], before[name], what=f"{name} after the refusal of {what}", case=case)
-    now = case.changed(**_stored(layer, case))
+    now = case.changed(**layer.stored(case))
     y = layer.step(now.x, training=True)
     require_expected(y, bounds.training(now)["y"], what="y of the call after those that were refused", case=now)
     if subject.convention.update_rate != CUMULATIVE:
-        after = _stored(layer, now)
+        after = layer.stored(now)
         for name, right in bounds.running(now, subject.convention.correction).items():
             require_expected(after[name], right, what=f"{name} after a call that follows refused ones", case=now)
 
@@ -168,10 +168,10 @@ def save_and_load(subject, case, modes):
 def deepcopy(subject, case, modes):
     layer = subject.session(case)
     _ = layer.step(case.x, training=True)
-    copied, before = layer.copied("deepcopy"), _stored(layer, case)
+    copied, before = layer.copied("deepcopy"), layer.stored(case)
     calls = list(enumerate([True, *modes], start=1))
     found = [copied.step(batch(case, k).x, training=training) for k, training in calls]
-    after = _stored(layer, case)
+    after = layer.stored(case)
     for name in STATE:
         require_same(after[name], before[name], what=f"{name} of a layer whose deep copy was trained", case=case)
     for (k, training), y in zip(calls, found, strict=True):
@@ -179,12 +179,6 @@ def deepcopy(subject, case, modes):
         require_same(y, right, what=f"y of a deep copy, {k} calls later", case=case)
     _require_alike(copied, layer, case, "of a deep copy")
     current_record().note(0.0, case)
-
-
-def _stored(layer, case):
-    """Return the statistics that a layer has stored, as changes of a case."""
-    now = layer.statistics()
-    return {n: require_form(getattr(now, n), case.gamma.shape, what=n, case=case) for n in STATE}
 
 
 def _require_alike(layer, other, case, after):

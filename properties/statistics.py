@@ -22,6 +22,23 @@ def _zeroed(case):
     return case.changed(update_rate=1.0, **{n: np.zeros_like(getattr(case, n)) for n in STATE})
 
 
+def _after(subject, case, rates):
+    """Return the case with the state that steps with these rates leave, and the bound of each part of it.
+
+    A step's bound is multiplied by 1 - rate in every later step; the state of each is what the one before left.
+    """
+    now, limit = case, dict.fromkeys(STATE, 0.0)
+    for rate in rates:
+        now = now.changed(update_rate=rate)
+        observed, step = subject.run(now), bounds.running(now, subject.convention.correction)
+        for name in STATE:
+            value = require_form(observed[name], case.gamma.shape, what=name, case=now)
+            require_finite(value, step[name].bound, what=name, case=now)
+            limit[name] = (1.0 - rate) * limit[name] + step[name].bound.value
+        now = now.changed(**{name: observed[name] for name in STATE})
+    return now, limit
+
+
 @conformance_property(
     "repeat",
     claim="k steps on one batch: r_k = (1 - a)^k r_0 + (1 - (1 - a)^k) statistic",
@@ -40,19 +57,10 @@ def _zeroed(case):
     ],
 )
 def repeat(subject, case, steps):
-    """A step's bound is multiplied by 1 - a in every later step; the state of each is what the one before left."""
     if case.count <= subject.convention.correction:
         return
-    now, limit = case, dict.fromkeys(STATE, 0.0)
+    now, limit = _after(subject, case, [case.update_rate] * steps)
     keep = 1.0 - case.update_rate
-    for _ in range(steps):
-        observed = subject.run(now)
-        step = bounds.running(now, subject.convention.correction)
-        for name in STATE:
-            value = require_form(observed[name], case.gamma.shape, what=name, case=now)
-            require_finite(value, step[name].bound, what=name, case=now)
-            limit[name] = keep * limit[name] + step[name].bound.value
-        now = now.changed(**{name: observed[name] for name in STATE})
     batch = batch_statistics(subject, case)
     for name in STATE:
         start = getattr(case, name).astype(np.float64)
@@ -76,19 +84,11 @@ def cumulative(subject, case, steps):
     if case.count <= subject.convention.correction:
         return
     fixed = isinstance(subject.convention.update_rate, float)
-    now, limit = case, dict.fromkeys(STATE, 0.0)
+    rates = [case.update_rate if fixed else 1.0 / k for k in range(1, steps + 1)]
+    now, limit = _after(subject, case, rates)
     weight = 0.0
-    for k in range(1, steps + 1):
-        now = now.changed(update_rate=case.update_rate if fixed else 1.0 / k)
-        keep = 1.0 - now.update_rate
-        weight = keep * weight + now.update_rate
-        observed = subject.run(now)
-        step = bounds.running(now, subject.convention.correction)
-        for name in STATE:
-            value = require_form(observed[name], case.gamma.shape, what=name, case=now)
-            require_finite(value, step[name].bound, what=name, case=now)
-            limit[name] = keep * limit[name] + step[name].bound.value
-        now = now.changed(**{name: observed[name] for name in STATE})
+    for rate in rates:
+        weight = (1.0 - rate) * weight + rate
     batch = batch_statistics(subject, case)
     for name in STATE:
         start = getattr(case, name).astype(np.float64)

@@ -91,7 +91,7 @@ def test_nothing_is_asked_of_what_is_excused_and_finiteness_of_what_is_not_judge
     assert bound.of(np.zeros(3)).excused.tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16", "float16-mixed"])
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16", "bfloat16-mixed"])
 def test_other_precisions_excuse_nothing_but_answers_near_overflow(precision: str) -> None:
     for k in range(60):
         case = draw(SUBJECT, precision, 3, k, plain=True).case

@@ -258,21 +258,27 @@ def test_a_copy_goes_on_like_the_original(copied: Callable[[Any], Any]) -> None:
 
 
 def train_in_parallel(rank: int, world: int, folder: str) -> None:
-    """One process of data-parallel training: a step on its own half of a batch, and what came of it to a file."""
+    """One process of data-parallel training. No process leaves before the others are done: gloo aborts what is left."""
     torch.set_num_threads(1)
     store = f"file://{folder}/store{world}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
     try:
-        torch.manual_seed(0)
-        model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(2, C), ours.BatchNorm1d(C)))
-        for k in range(2):
-            x = data(8, 2, seed=k, dtype=torch.float32)[rank::world]
-            model.zero_grad()
-            model(x).square().sum().backward()
-        gradients = {n: p.grad for n, p in model.module.named_parameters()}
-        torch.save({**gradients, **dict(model.module.named_buffers())}, f"{folder}/{world}-{rank}")
+        step_in_parallel(rank, world, folder)
+        torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
+
+
+def step_in_parallel(rank: int, world: int, folder: str) -> None:
+    """Two steps, each on this process's own part of a batch, and what came of them to a file."""
+    torch.manual_seed(0)
+    model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(2, C), ours.BatchNorm1d(C)))
+    for k in range(2):
+        x = data(8, 2, seed=k, dtype=torch.float32)[rank::world]
+        model.zero_grad()
+        model(x).square().sum().backward()
+    gradients = {n: p.grad for n, p in model.module.named_parameters()}
+    torch.save({**gradients, **dict(model.module.named_buffers())}, f"{folder}/{world}-{rank}")
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")

@@ -31,7 +31,7 @@ def fault(name: str, meaning: str) -> Callable[[Kind], Kind]:
     return register
 
 
-class _WithY(GeneratedNumpy):
+class WithY(GeneratedNumpy):
     """The right code with another y in training."""
 
     def forward(
@@ -65,13 +65,13 @@ class _WithY(GeneratedNumpy):
 
 
 @fault("identity", "y is x itself")
-class Identity(_WithY):
+class Identity(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         return x.copy()
 
 
 @fault("one-pass-variance", "the variance is mean(x²) - mean(x)², in the precision of x, in y and in the gradients")
-class OnePassVariance(_WithY):
+class OnePassVariance(WithY):
     def mean_and_variance(self, x: Any) -> tuple[Any, Any]:
         axes, _, m = channel_layout(x.shape, self.convention.channel_axis)
         mean = np.sum(x, axis=axes, keepdims=True) / x.dtype.type(m)
@@ -91,7 +91,7 @@ class OnePassVariance(_WithY):
 
 
 @fault("instance-statistics", "the statistics of the first sample serve for all")
-class InstanceStatistics(_WithY):
+class InstanceStatistics(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
         first = x[: max(1, x.shape[0] // 2)]
@@ -103,7 +103,7 @@ class InstanceStatistics(_WithY):
 @fault(
     "tail-ignored", "the last value of a channel does not reach the statistics, as in a kernel without its tail loop"
 )
-class TailIgnored(_WithY):
+class TailIgnored(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
         _, shape, _ = channel_layout(x.shape, axis)
@@ -112,7 +112,7 @@ class TailIgnored(_WithY):
 
 
 @fault("channels-scrambled", "x is reshaped to (m, C) without moving the channel axis last")
-class ChannelsScrambled(_WithY):
+class ChannelsScrambled(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         rows = x.reshape(-1, x.shape[self.convention.channel_axis])
         out = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + x.dtype.type(eps)) * gamma + beta
@@ -120,7 +120,7 @@ class ChannelsScrambled(_WithY):
 
 
 @fault("constant-channel-nan", "a channel without variance is divided by zero")
-class ConstantChannelNan(_WithY):
+class ConstantChannelNan(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
         constant = np.ptp(x, axis=axes, keepdims=True) == 0
@@ -128,32 +128,32 @@ class ConstantChannelNan(_WithY):
 
 
 @fault("one-value-nan", "one value a channel gives NaN")
-class OneValueNan(_WithY):
+class OneValueNan(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         return y * x.dtype.type(np.nan) if channel_layout(x.shape, self.convention.channel_axis)[2] == 1 else y
 
 
 @fault("one-value-unnormalized", "one value a channel skips the normalization: y = gamma x + beta")
-class OneValueUnnormalized(_WithY):
+class OneValueUnnormalized(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         _, shape, m = channel_layout(x.shape, self.convention.channel_axis)
         return x * gamma.reshape(shape) + beta.reshape(shape) if m == 1 else y
 
 
 @fault("output-promoted", "a float32 input gives a float64 output")
-class OutputPromoted(_WithY):
+class OutputPromoted(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         return y.astype(np.float64) if x.dtype == np.float32 else y.astype(np.float32)
 
 
 @fault("output-flattened", "y comes back flat")
-class OutputFlattened(_WithY):
+class OutputFlattened(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         return y.reshape(-1)
 
 
 @fault("results-vary", "y differs in its last bit from call to call")
-class ResultsVary(_WithY):
+class ResultsVary(WithY):
     calls = 0
 
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
@@ -162,7 +162,7 @@ class ResultsVary(_WithY):
 
 
 @fault("remembers-first-batch", "the statistics of the batch before are mixed into y")
-class RemembersFirstBatch(_WithY):
+class RemembersFirstBatch(WithY):
     before: Any = 0.0
 
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:

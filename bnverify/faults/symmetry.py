@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.faults.structural import _WithY, fault
+from bnverify.faults.structural import WithY, fault
 from bnverify.layout import channel_layout
 
 
 @fault("first-value-weighted", "the first value of a channel counts twice in the mean")
-class FirstValueWeighted(_WithY):
+class FirstValueWeighted(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
         _, shape, m = channel_layout(x.shape, axis)
@@ -23,14 +23,14 @@ class FirstValueWeighted(_WithY):
 
 
 @fault("statistics-over-channels", "the statistics are taken over all channels together")
-class StatisticsOverChannels(_WithY):
+class StatisticsOverChannels(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         with np.errstate(all="ignore"):
             return self.normalized(x, gamma, beta, x.mean(), x.var(), eps)
 
 
 @fault("gamma-of-first-channel", "every channel is multiplied by the gamma of the first")
-class GammaOfFirstChannel(_WithY):
+class GammaOfFirstChannel(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
         first = np.full_like(gamma, gamma[0])
@@ -38,7 +38,7 @@ class GammaOfFirstChannel(_WithY):
 
 
 @fault("nan-spreads", "channels are added up with the weight 0, so that a NaN in one spoils all")
-class NanSpreads(_WithY):
+class NanSpreads(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         with np.errstate(all="ignore"):
             return y + x.sum() * x.dtype.type(0)

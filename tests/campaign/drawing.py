@@ -51,7 +51,7 @@ def _hard(numbers: Numbers, subject: Subject, precision: str, kinds: Sequence[st
     limits, (around, channels) = RANGES[precision], _frame(numbers, subject)
     count, kind = prod(around), _one(numbers, kinds)
     level = kind in LEVEL
-    spread = 2.0 ** _between(numbers, limits.spread)
+    spread = 2.0 ** _between(numbers, _one(numbers, (limits.usual, limits.usual, limits.spread)))
     eps = spread**2 * 2.0 ** _between(numbers, (-12, 6))
     eps = eps if level and _between(numbers, (0, 4)) else _one(numbers, (*EPSILONS, eps))
     far = _one(numbers, FAR) / (8 if level else 1)
