@@ -6,11 +6,10 @@ drawn on purpose. Defaults that hide faults (gamma 1, beta 0, fresh statistics, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from bnverify.case import Array, Case, DirectedCase, LinearCase
 from bnverify.convention import CUMULATIVE
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.precision import PRECISIONS
+from bnverify.ranges import RANGES, Range
 
 if TYPE_CHECKING:
     from bnverify.subject import Subject
@@ -36,79 +36,6 @@ RATES = (0.25, 0.5, 0.125, 0.1, 0.7, 1.0, 0.01)
 EPSILONS = (0.25, 1e-5, 1e-3, 2.0**-10, 1.0, 3.0)
 WEIGHTS = {"float32": 2, "float64": 2}
 """How often a precision is drawn, against once for each of the half ones."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """What is drawn in one type of data: the exponents of the spread and of most spreads, the largest |x|, and
-    the limits of kappa.
-
-    (m + 8) kappa mostly stays below ``kappa``, and kappa below ``plain``: beyond, the bound is not valid and only
-    finiteness is asked for. m spread² mostly stays below ``squares``, outliers with it, and eps above ``least_eps``: beyond,
-    right code may overflow, and nothing is asked for (see reach.py). gains: sizes of gamma; decades: of dy. sizes, grid,
-    known: exponents of x in the strategies of these names. variance: the largest stored one. All that is drawn is a number
-    of its type.
-    """
-
-    spread: tuple[int, int] = (-20, 20)
-    usual: tuple[int, int] = (-8, 8)
-    largest: float = 1e9
-    kappa: float = 4e6
-    plain: float = 1e9
-    gains: tuple[float, ...] = (0.5, 1.5, 3.0, 1e-3, 200.0)
-    short_gains: tuple[float, ...] = (0.5, 1.5, 2.0, 3.0, 64.0)
-    decades: tuple[int, int] = (-3, 3)
-    outlier: float = 1000.0
-    sizes: tuple[int, int] = (-8, 8)
-    grid: tuple[int, int] = (-6, 6)
-    known: tuple[int, int] = (-12, 6)
-    variance: float = float("inf")
-    squares: float = float("inf")
-    least_eps: float = 0.0
-
-    def within(self, spread: float, kappa: float, eps: float, count: int, *, far: float = 1.0) -> Regime:
-        """Return the regime of ``count`` values a channel next to this one of which the type has numbers and bounds.
-
-        far: how much farther kappa may be than the bound mostly allows; above 1 squares and 1/eps may be too.
-        """
-        if far <= 1:
-            spread, eps = min(spread, math.sqrt(self.squares / count)), max(eps, self.least_eps)
-        kappa = min(kappa, min(self.kappa / (count + 8), self.plain) * far, self.largest / spread)
-        most = self.largest if far > 1 else min(self.largest, math.sqrt(self.squares))
-        return Regime(spread, kappa, eps, min(self.outlier, most / spread))
-
-
-class Regime(NamedTuple):
-    """The spread of a channel, its offset in spreads, eps, and how far out a value may lie, in spreads."""
-
-    spread: float
-    kappa: float
-    eps: float
-    outlier: float
-
-
-_FLOAT16 = Range(
-    spread=(-7, 7), usual=(-4, 4), largest=1000.0, plain=300.0, decades=(-3, 0), sizes=(-7, 6), known=(-8, 5)
-)
-RANGES: Mapping[str, Range] = {
-    "float32": Range(),
-    "float64": Range(kappa=1e12),
-    "bfloat16-mixed": Range(plain=250.0),
-    "bfloat16": Range(plain=3.0),
-    "float16-mixed": _FLOAT16,
-    "float16": replace(
-        _FLOAT16,
-        plain=30.0,
-        gains=(0.5, 1.5, 3.0, 0.1),
-        short_gains=(0.5, 1.5, 2.0, 3.0),
-        known=(-4, 1),
-        grid=(-4, 2),
-        sizes=(-4, 4),
-        variance=3e4,
-        squares=2.0**10,
-        least_eps=2.0**-8,
-    ),
-}
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,8 @@ from bnverify.case import Case
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.memory import LAYOUTS
 from bnverify.precision import PRECISIONS
-from bnverify.strategies import EPSILONS, KINDS, MANY, RANGES, RATES, SIZES, SPATIAL, assemble, channel
+from bnverify.ranges import RANGES
+from bnverify.strategies import EPSILONS, KINDS, MANY, RATES, SIZES, SPATIAL, assemble, channel
 from bnverify.subject import Subject
 
 T = TypeVar("T")
