@@ -86,43 +86,21 @@ class GradientsWrongChannelsLast(GeneratedNumpy):
 
 @fault("strided-state-lost", "the update of statistics that are not contiguous lands in a copy")
 class StridedStateLost(GeneratedNumpy):
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        state = running_mean, running_var
-        out = super().forward(x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
-        if all(v.flags.c_contiguous for v in state):
+    def forward(self, *arguments: Any, **settings: Any) -> Forward:
+        *_, running_mean, running_var = arguments
+        out = super().forward(*arguments, **settings)
+        if running_mean.flags.c_contiguous and running_var.flags.c_contiguous:
             return out
         return out._replace(running_mean=running_mean, running_var=running_var)
 
 
 @fault("strided-state-misread", "inference takes the stored statistics to be contiguous")
 class StridedStateMisread(GeneratedNumpy):
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        state = running_mean, running_var
+    def forward(self, *arguments: Any, training: bool, **settings: Any) -> Forward:
+        *others, running_mean, running_var = arguments
         if not training:
-            state = as_if_contiguous(running_mean), as_if_contiguous(running_var)
-        return super().forward(x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
+            arguments = (*others, as_if_contiguous(running_mean), as_if_contiguous(running_var))
+        return super().forward(*arguments, training=training, **settings)
 
 
 @fault(
@@ -132,23 +110,11 @@ class StridedStateMisread(GeneratedNumpy):
 class RootTakenInPlace(GeneratedNumpy):
     """Right as long as gamma is no second name for running_var."""
 
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        out = super().forward(
-            x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
-        )
+    def forward(self, *arguments: Any, eps: float, training: bool, **settings: Any) -> Forward:
+        out = super().forward(*arguments, eps=eps, training=training, **settings)
         if training:
             return out
+        x, gamma, beta, running_mean, running_var = arguments
         _, shape, _ = channel_layout(x.shape, self.convention.channel_axis)
         kept = running_var.copy()
         running_var[...] = np.sqrt(running_var + running_var.dtype.type(eps))
@@ -164,26 +130,12 @@ class RootTakenInPlace(GeneratedNumpy):
 class MeanNegatedInPlace(GeneratedNumpy):
     """Right as long as beta is no second name for running_mean."""
 
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
+    def forward(self, *arguments: Any, training: bool, **settings: Any) -> Forward:
         if training:
-            return super().forward(
-                x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=True
-            )
+            return super().forward(*arguments, training=True, **settings)
+        x, gamma, beta, running_mean, running_var = arguments
         kept = running_mean.copy()
         running_mean *= -1
-        out = super().forward(
-            x, gamma, beta, -running_mean, running_var, eps=eps, update_rate=update_rate, training=False
-        )
+        out = super().forward(x, gamma, beta, -running_mean, running_var, training=False, **settings)
         running_mean[...] = kept
         return out._replace(running_mean=running_mean)
