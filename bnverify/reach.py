@@ -9,8 +9,8 @@ terms, and with one term alone whose factors are the largest of the channel and 
 
 Where the reach R exceeds the largest number, right code may overflow. And where a partial product underflows, by half a
 smallest subnormal number, what it is multiplied with afterwards makes of that at most the same times R: the product of the
-factors that are at least 1 is the term over the product of those that are at most 1. Counted are four operations inside a
-sum and two outside, each rounded by a whole subnormal number.
+factors that are at least 1 is the term over the product of those that are at most 1. Counted are as many operations inside
+a sum and outside as the highest power of 1/s and five more: gamma, two coordinates or sums, and two divisions by m.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import numpy as np
 
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array
+from bnverify.generated.bound_functions import ROOT_DEGREE
 from bnverify.printed import Evaluator, call
 
 UPSTREAM = ("dy", "tx", "ddx")
 """The values that come down from elsewhere, by their names in the programs."""
 
-INSIDE, OUTSIDE = 4, 2
-"""Operations that may underflow on a term of a sum before it is summed, and on the sum."""
+OPERATIONS = 5
+"""Those that may underflow on a term of a sum before it is summed, and again on the sum, beside powers of 1/s."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def reach_of(
         for name, summed, one in zip(names, whole, single, strict=True):
             overflow = ~(np.maximum(_largest(summed), one) <= unit.largest / 2)
             entering = m * one if summed.shape[1] == 1 else one
-            found[name] = Reach(overflow, unit.smallest * (INSIDE * entering + OUTSIDE * summed))
+            operations = ROOT_DEGREE.get(name, 1) + OPERATIONS
+            found[name] = Reach(overflow, unit.smallest / 2 * operations * (entering + summed))
     return found
 
 
