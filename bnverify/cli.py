@@ -206,7 +206,9 @@ def run(command: Callable[[], Any]) -> int:
         click.echo(f"bnverify: internal error: {problem}; please report it", err=True)
         return 4
     except BnverifyError as problem:
-        click.echo(f"bnverify: {problem}", err=True)
+        click.echo(
+            f"bnverify: {' '.join(str(problem).split())}", err=True
+        )  # one line, whatever the target's message is
         return 2
     except SystemExit:
         click.echo("bnverify: internal error: something tried to exit", err=True)

@@ -7,6 +7,8 @@ The printed ``reach`` of an output bounds every partial product of every monomia
 division among them, whatever the order of multiplication (symbolic/rounding.py). It is evaluated twice: with the sums of the
 terms, and with one term alone whose factors are the largest of the channel and at least 1: a product that enters a sum.
 
+A power of s in a denominator is a product by itself, up to the highest power of 1/s.
+
 Where the reach R exceeds the largest number, right code may overflow. And where a partial product underflows, by half a
 smallest subnormal number, what it is multiplied with afterwards makes of that at most the same times R: the product of the
 factors that are at least 1 is the term over the product of those that are at most 1. Counted are as many operations inside
@@ -71,10 +73,11 @@ def reach_of(
         single = call(evaluator, {**alone, "wide_inverse": inverse, "m": 1})
         found = {}
         for name, summed, one in zip(names, whole, single, strict=True):
-            overflow = ~(np.maximum(_largest(summed), one) <= unit.largest / 2)
+            degree = ROOT_DEGREE.get(name, 1)
+            most = np.maximum(np.maximum(_largest(summed), one), np.maximum(1, values["s"]) ** degree)
             entering = m * one if summed.shape[1] == 1 else one
-            operations = ROOT_DEGREE.get(name, 1) + OPERATIONS
-            found[name] = Reach(overflow, unit.smallest / 2 * operations * (entering + summed))
+            underflow = unit.smallest / 2 * (degree + OPERATIONS) * (entering + summed)
+            found[name] = Reach(~(most <= unit.largest / 2), underflow)
     return found
 
 

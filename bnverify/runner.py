@@ -145,6 +145,7 @@ class _Run:
         power = Power(self.prop, self.subject.convention, without)
         self._draw(power, self.subject, self.profile.cases)
         self._visit_the_rest(power)
+        self._sharpen(power)
         if all(self.prop.is_blunt_in(PRECISIONS[name]) for name in self.subject.dtypes):
             power.leave_out(power.missing)
         record = self.record
@@ -186,10 +187,21 @@ class _Run:
         return str(self.subject.implementation.device)
 
     def _visit_the_rest(self, power: Power) -> None:
-        """Draw a case of each precision that chance has left out: the second, for the first is the smallest of all."""
+        """Draw a case of each precision that chance has left out: the second, for the first is the smallest of all.
+
+        Where layouts matter it is of rank 4, and every precision gets one: in rank 2 many layouts are one.
+        """
+        planes = self.prop.data == "thick" and 4 in self.subject.ranks
         for precision in self.subject.dtypes:
-            if self.failure is None and precision not in self.visited:
-                self._draw(power, self.subject.with_capabilities(dtypes=(precision,)), 1, patience=1, skipped=1)
+            if self.failure is None and (planes or precision not in self.visited):
+                one = self.subject.with_capabilities(dtypes=(precision,), **({"ranks": (4,)} if planes else {}))
+                self._draw(power, one, 1, patience=1, skipped=1)
+
+    def _sharpen(self, power: Power) -> None:
+        """Where power is missing still, go on in the precisions that can show every fault."""
+        sharp = tuple(d for d in self.subject.dtypes if not self.prop.is_blunt_in(PRECISIONS[d]))
+        if self.failure is None and power.missing and sharp and sharp != self.subject.dtypes:
+            self._draw(power, self.subject.with_capabilities(dtypes=sharp), self.profile.cases)
 
     def _draw(self, power: Power, subject: Subject, enough: int, patience: int = PATIENCE, skipped: int = 0) -> None:
         """Let Hypothesis draw cases until they are enough, time is up, or one fails and is shrunk."""

@@ -58,12 +58,16 @@ def precisions(subject: Subject) -> st.SearchStrategy[str]:
     return _choice(tuple(name for name in subject.dtypes for _ in range(WEIGHTS.get(name, 1))))
 
 
-def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) -> tuple[str, tuple[int, ...], int, int]:
-    """Draw a dtype, the shape (N, *S), the channels C and a seed."""
+def frames(
+    draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES, *, thick: bool = False
+) -> tuple[str, tuple[int, ...], int, int]:
+    """Draw a dtype, the shape (N, *S), the channels C and a seed; thick: mostly no length is 1, and more often a plane."""
     dtype = draw(precisions(subject), label="dtype")
-    rank = draw(_choice(subject.ranks), label="rank")
+    rank = draw(_choice(tuple(r for r in subject.ranks for _ in range(3 if thick and r > 3 else 1))), label="rank")
     wide = subject.channels is None and draw(_whole(0, 9), label="many channels if 9") == 9
-    channels = subject.channels or draw(_choice(MANY) if wide else _whole(1, 6), label="C")
+    least = 2 if thick and draw(_whole(0, 4), label="any length if 4") < 4 else 1
+    wide = wide and least == 1
+    channels = subject.channels or draw(_choice(MANY) if wide else _whole(least, 6), label="C")
     if wide:
         n = draw(_choice(sizes[:8]), label="N")
         around: tuple[int, ...] = (n, *(1,) * (rank - 2))
@@ -72,8 +76,8 @@ def frames(draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES) ->
         if around[0] > LONG and subject.channels is None:
             channels = 1
     else:
-        spatial = tuple(draw(_choice(SPATIAL)) for _ in range(rank - 2))
-        n = draw(_whole(1, 6), label="N")
+        spatial = tuple(draw(_choice(SPATIAL[least - 1 :])) for _ in range(rank - 2))
+        n = draw(_whole(least, 6), label="N")
         around = (max(n, 2), *spatial) if np.prod(spatial) == 1 else (n, *spatial)
     return dtype, around, channels, draw(_whole(0, 2**32 - 1), label="seed")
 
@@ -291,9 +295,9 @@ def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
 
 
 @st.composite
-def unit_cases(draw: st.DrawFn, subject: Subject) -> Case:
-    """Unremarkable cases for contracts: any shape, whole numbers, m >= 2."""
-    dtype, around, channels, seed = frames(draw, subject, SIZES[:8])
+def unit_cases(draw: st.DrawFn, subject: Subject, *, thick: bool = False) -> Case:
+    """Unremarkable cases for contracts: any shape, whole numbers, m >= 2; thick: mostly no length is 1."""
+    dtype, around, channels, seed = frames(draw, subject, SIZES[:8], thick=thick)
     numbers = np.random.default_rng(seed)
     rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
     eps = draw(_choice(EPSILONS), label="eps")
@@ -340,6 +344,7 @@ STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "dyadic": dyadic_cases,
     "linear": linear_cases,
     "unit": unit_cases,
+    "thick": lambda subject: unit_cases(subject, thick=True),
     "constant": lambda subject: hard_cases(subject, ("constant",)),
     "outlier": lambda subject: hard_cases(subject, ("constant but one", "outlier", "two-level")),
     "two values": lambda subject: cases_of_count(subject, 2),

@@ -63,6 +63,7 @@ def require_alike(here, there, right, names, case, way):
     claim="contiguous and channels-last x and dy give the same within the sum of their bounds",
     source="a layer is a function of values, not of where they lie",
     weight=0.5,
+    data="thick",
     catches=["gradients-wrong-channels-last", "x-taken-as-contiguous"],
 )
 def agreement_of_memory_formats(subject, case):

@@ -23,7 +23,7 @@ DIGITS = {"bfloat16": 7, "float16": 10}
 def shift(subject, case, log2_shift):
     """x + b is exact: both lie on one dyadic grid, and stay below as many of its steps as the dtype tells apart."""
     log2_shift = min(log2_shift, DIGITS.get(case.dtype, 14))
-    step = np.spacing(np.float64(abs(case.x[case.x != 0]).min())) * 2**52 if np.any(case.x) else 1.0
+    step = _grid(case.x.astype(np.float64))
     signs = np.where(np.arange(case.channels) % 2 == 0, 1.0, -1.0)
     moved = case.changed(x=case.x + case.per_channel(signs * step * 2.0**log2_shift).astype(case.dtype))
     here, there = subject.run(case, gradients=True), subject.run(moved, gradients=True)
@@ -36,3 +36,12 @@ def shift(subject, case, log2_shift):
             what=f"{name}(x + b) - {name}(x)",
             case=moved,
         )
+
+
+def _grid(values):
+    """Return the largest power of two of which all values are whole multiples: the last bit that is set in any of them."""
+    digits, exponents = np.frexp(values[values != 0])
+    whole = (digits * 2.0**53).astype(np.int64)
+    return (
+        float(np.ldexp((whole & -whole).astype(np.float64), exponents - 53).min(initial=np.inf)) if whole.size else 1.0
+    )

@@ -68,6 +68,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "rate out of range": (("check", RIGHT, "--set", "update_rate=1.5"), "between 0 and 1"),
     "rate that is no number": (("check", RIGHT, "--set", "update_rate=nan"), "between 0 and 1"),
     "axis out of range": (("check", RIGHT, "--set", "channel_axis=7"), "channel_axis"),
+    "constructor with a long message": (("check", f"{EXAMPLES}/two_lines.py:Failing"), "no layer of this kind"),
     "unjudged convention": (("check", RIGHT, "--set", "eps_rule=outside"), "cannot judge yet"),
     "unknown choice": (("check", RIGHT, "--set", "one_value=nan"), "raise, beta"),
     "wrong profile": (("check", RIGHT, "--profile", "slow"), "quick, ci, thorough"),

@@ -43,6 +43,8 @@ def dx_in_half(case: Case, numbers: np.random.Generator) -> Array:
     inside = [f for f, before in zip(outer, part, strict=True) if before]
     outside = [f for f, before in zip(outer, part, strict=True) if not before]
     along = total(product(numbers, [dy, c, *inside]))
+    if numbers.random() < 0.5:  # about x as it is
+        outside, along = outer, (total(dy * x) - (mean * total(dy)).astype(HALF)).astype(HALF)
     third = product(numbers, [along, c, *outside]) / m.astype(HALF)
     first = product(numbers, [gamma, inverse, dy])
     second = product(numbers, [gamma, inverse, total(dy)]) / m.astype(HALF)

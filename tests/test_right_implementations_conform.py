@@ -112,3 +112,25 @@ def test_the_other_meaning_of_momentum_fails_unless_it_is_declared(file: str, fu
     report = bnverify.check(f"{EXAMPLES / file}:{function}", convention=convention, select="*-state")
     failed = {o.property for o in report.outcomes if o.status == "failed"}
     assert failed >= {"known-state", "oracle-state"}
+
+
+@pytest.mark.parametrize("layer", ["Folded", "Staged"])
+@pytest.mark.parametrize("pattern", ["oracle-*", "spectrum", "scale*", "double-backward"])
+def test_a_layer_that_computes_in_half_throughout_conforms(layer: str, pattern: str) -> None:
+    for seed in (0, 2):
+        target = f"{EXAMPLES}/half_throughout.py:{layer}"
+        report = bnverify.check(target, select=pattern, dtype=("float16", "bfloat16"), profile="ci", seed=seed)
+        assert wrong(report) == []
+
+
+@pytest.mark.parametrize("pattern", ["known-y", "weights"])
+def test_bfloat16_alone_is_decided_by_the_sharper_of_its_settings(pattern: str) -> None:
+    for seed in (0, 1, 2):
+        report = bnverify.check(f"{EXAMPLES}/half_throughout.py:Folded", select=pattern, dtype="bfloat16", seed=seed)
+        assert wrong(report) == []
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_forward_mode_without_a_tangent_is_not_offered() -> None:
+    report = bnverify.check(f"{EXAMPLES.parent}/algorithms/compiled.py:CompiledLayer", select="jvp", dtype="float32")
+    assert [o.status for o in report.outcomes] == ["unsupported"]

@@ -70,7 +70,7 @@ def case_lines(
     sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
     yield (
-        f"  case    {lead}{case.dtype}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
+        f"  case    {lead}{case.precision.name}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
         f"{case.update_rate!r}{extra}"
     )
     if isinstance(case, LinearCase):

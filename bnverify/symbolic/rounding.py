@@ -125,17 +125,29 @@ class _Rounding:
         return sp.expand(result)
 
     def _summed(self, body: sp.Expr, over: Indices) -> sp.Expr:
-        """Return the sum of an atom's absolute terms, with the product of sums that code may form in its place.
+        """Return the sum of an atom's absolute terms, with the sums that code may form in its place.
 
-        A sum of products of centred values is a sum of products of the values as they are, less the product of their sums.
-        Of x no sums are formed so: that would be the variance in one pass, which is wrong.
+        A sum of products of two centred values is a sum of products of the values as they are, less the mean of one times
+        the sum of the other. With x twice no sum is formed so: that would be the variance in one pass, which is wrong.
         """
-        centres = {centre for leaf, centre in self.here.centre_of.items() if leaf.name != "x"}
+        leaf_of = self.leaf_of
         factors = sp.Mul.make_args(body)
         total = self.absolute.reduce(self._majorize_term(body), over)
-        if len(factors) > 1 and set(factors) <= centres:
-            total += sp.Mul(*(self.absolute.reduce(self._majorize_term(f), over) for f in factors))
+        if len(factors) == 2 and all(f in leaf_of for f in factors):
+            total += sp.Mul(*(self._total(leaf_of[f], over) for f in factors))
+            total += self.absolute.reduce(sp.Mul(*(self._as_it_is(leaf_of[f]) for f in factors)), over)
         return total
+
+    def _total(self, leaf: sp.Symbol, over: Indices) -> sp.Expr:
+        """Return the sum of the absolute values of an input; of x the mean, which is there before anything else."""
+        total = self.absolute.reduce(self._as_it_is(leaf), over)
+        return total / sp.Mul(*(self.program.sizes[i] for i in over)) if leaf.name == "x" else total
+
+    def _as_it_is(self, leaf: sp.Symbol) -> sp.Symbol:
+        """Return the symbol of the absolute value of an input that is not centred."""
+        positive = real(f"abs_{leaf.name}")
+        self.absolute.axes[positive] = self.program.axes[leaf]
+        return positive
 
     def _degree(self, term: sp.Expr) -> int:
         """Return how many perturbed coordinates a monomial is a product of, those inside its atoms included."""
