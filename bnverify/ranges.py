@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Range:
     finiteness is asked for. m spread² mostly stays below ``squares``, outliers with it, and eps above ``least_eps``: beyond,
     right code may overflow, and nothing is asked for (see reach.py). gains: sizes of gamma; decades: of dy. sizes, grid,
     known: exponents of x in the strategies of these names. variance: the largest stored one. x, dy and the
-    parameters that are drawn are numbers of their type.
+    parameters that are drawn are numbers of their type. ``rarely``: what one case in ten has instead, farther out.
     """
 
     spread: tuple[int, int] = (-20, 20)
@@ -34,6 +34,11 @@ class Range:
     variance: float = float("inf")
     squares: float = float("inf")
     least_eps: float = 0.0
+    rarely: Mapping[str, Any] = field(default_factory=dict)
+
+    def or_beyond(self, beyond: bool) -> Range:
+        """Return this range, or where ``beyond`` what is drawn rarely."""
+        return replace(self, **self.rarely) if beyond else self
 
     def within(self, spread: float, kappa: float, eps: float, count: int, *, far: float = 1.0) -> Regime:
         """Return the regime of ``count`` values a channel next to this one of which the type has numbers and bounds.
@@ -56,8 +61,17 @@ class Regime(NamedTuple):
     outlier: float
 
 
+_ALL_OF_DY = {"decades": (-3, 2)}
+"""As large as dy may be for (1 + |x_hat|) dy to be a number of float16 at m = 1600."""
 _FLOAT16 = Range(
-    spread=(-7, 7), usual=(-4, 4), largest=1000.0, plain=300.0, decades=(-3, 0), sizes=(-7, 6), known=(-8, 5)
+    spread=(-7, 7),
+    usual=(-4, 4),
+    largest=1000.0,
+    plain=300.0,
+    decades=(-3, 0),
+    sizes=(-7, 6),
+    known=(-8, 5),
+    rarely=_ALL_OF_DY,
 )
 RANGES: Mapping[str, Range] = {
     "float32": Range(),
@@ -76,6 +90,9 @@ RANGES: Mapping[str, Range] = {
         variance=3e4,
         squares=2.0**10,
         least_eps=2.0**-8,
+        rarely=_ALL_OF_DY
+        | {"gains": Range.gains, "short_gains": Range.short_gains}
+        | {"known": (-8, 3), "grid": Range.grid, "sizes": _FLOAT16.sizes},  # the stored variance of q = 16 is infinite
     ),
 }
 """Of every precision."""

@@ -58,6 +58,11 @@ def precisions(subject: Subject) -> st.SearchStrategy[str]:
     return _choice(tuple(name for name in subject.dtypes for _ in range(WEIGHTS.get(name, 1))))
 
 
+def limits_of(draw: st.DrawFn, dtype: str) -> Range:
+    """Draw the range of a precision, one time in ten the farther one."""
+    return RANGES[dtype].or_beyond(draw(_whole(0, 9), label="farther out if 9") == 9)
+
+
 def frames(
     draw: st.DrawFn, subject: Subject, sizes: tuple[int, ...] = SIZES, *, thick: bool = False
 ) -> tuple[str, tuple[int, ...], int, int]:
@@ -91,7 +96,8 @@ def hard_cases(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS
 def hard_case(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS) -> Case:
     """Draw a case over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of channels."""
     dtype, around, channels, seed = frames(draw, subject)
-    limits = RANGES[dtype]
+    beyond = draw(_whole(0, 9), label="beyond the bound if 9") == 9
+    limits = RANGES[dtype].or_beyond(beyond)
     kind = draw(_choice((*kinds, "mixed") if len(kinds) > 1 else kinds), label="kind")
     anywhere = draw(_whole(0, 2), label="any spread if 2") == 2
     spread = 2.0 ** draw(_whole(*(limits.spread if anywhere else limits.usual)), label="log2 spread")
@@ -101,7 +107,6 @@ def hard_case(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS)
     rate = rates(draw, subject)
     numbers = np.random.default_rng(seed)
     count = int(np.prod(around))
-    beyond = draw(_whole(0, 9), label="beyond the bound if 9") == 9
     spread, kappa, eps, outlier = limits.within(spread, kappa, eps, count, far=8 if beyond else 1)
     each = [kind] * channels if kind != "mixed" else list(numbers.choice(kinds, size=channels))
     rows = np.stack([channel(numbers, k, count, outlier) for k in each])
@@ -109,7 +114,15 @@ def hard_case(draw: st.DrawFn, subject: Subject, kinds: tuple[str, ...] = KINDS)
         kappa * numbers.choice([-1.0, 1.0], size=(channels, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(channels, 1))
     )
     return assemble(
-        numbers, subject, spread * (rows + np.round(offset)), around, dtype=dtype, eps=eps, rate=rate, note=kind
+        numbers,
+        subject,
+        spread * (rows + np.round(offset)),
+        around,
+        dtype=dtype,
+        limits=limits,
+        eps=eps,
+        rate=rate,
+        note=kind,
     )
 
 
@@ -143,13 +156,14 @@ def assemble(
     around: tuple[int, ...],
     *,
     dtype: str,
+    limits: Range,
     eps: float,
     rate: float,
     note: str,
 ) -> Case:
     """Complete (C, m) data to a case with generic parameters, statistics and upstream gradient.
 
-    dtype: the name of a precision. eps: of a subject that can be given any.
+    dtype: the name of a precision. limits: of its parameters and dy. eps: of a subject that can be given any.
     """
     channels = rows.shape[0]
     axis = subject.convention.channel_axis
@@ -157,7 +171,7 @@ def assemble(
     def whole(values: Array) -> Array:
         return np.moveaxis(values.reshape(channels, *around), 0, axis)
 
-    precision, limits = PRECISIONS[dtype], RANGES[dtype]
+    precision = PRECISIONS[dtype]
     eps = subject.convention.eps or eps
     parameters = (_short_parameters if note in SHORT else _generic_parameters)(numbers, rows, eps, limits)
     return Case(
@@ -231,7 +245,7 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
         spatial=spatial,
         precision=dtype,
         channels=subject.channels or draw(_whole(1, 5), label="C"),
-        scale=draw(_whole(*RANGES[dtype].known), label="log2 q"),
+        scale=draw(_whole(*limits_of(draw, dtype).known), label="log2 q"),
         update_rate=rate,
         channel_axis=subject.convention.channel_axis,
     )
@@ -241,12 +255,21 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
 def dyadic_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases whose x are small whole multiples of a power of two, so that a shift by such a multiple is exact."""
     dtype, around, channels, seed = frames(draw, subject)
-    grid = 2.0 ** draw(_whole(*RANGES[dtype].grid), label="log2 grid")
+    limits = limits_of(draw, dtype)
+    grid = 2.0 ** draw(_whole(*limits.grid), label="log2 grid")
     eps = grid**2 * draw(_choice((0.25, 1e-3, 2.0)), label="eps/grid²")
     numbers = np.random.default_rng(seed)
     rows = grid * numbers.integers(-4, 5, size=(channels, int(np.prod(around)))).astype(float)
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note="whole numbers"
+        numbers,
+        subject,
+        rows,
+        around,
+        dtype=dtype,
+        limits=limits,
+        eps=eps,
+        rate=rates(draw, subject),
+        note="whole numbers",
     )
 
 
@@ -267,6 +290,7 @@ def linear_cases(draw: st.DrawFn, subject: Subject) -> Case:
         weight @ hidden.T,
         (n, *(1,) * (rank - 2)),
         dtype=dtype,
+        limits=limits_of(draw, dtype),
         eps=eps,
         rate=rates(draw, subject),
         note="z = W h",
@@ -286,11 +310,20 @@ def cases_of_count(draw: st.DrawFn, subject: Subject, count: int) -> Case:
         around = (1, 2, *(1,) * (rank - 3))
     if count == 0 and rank > 2:
         around = (0, *(3,) * (rank - 2))
-    size = 2.0 ** draw(_whole(*RANGES[dtype].sizes), label="log2 size")
+    limits = limits_of(draw, dtype)
+    size = 2.0 ** draw(_whole(*limits.sizes), label="log2 size")
     eps = (*EPSILONS, size**2)[draw(_whole(0, len(EPSILONS)), label="eps")]
     rows = size * numbers.integers(-8, 9, size=(channels, count)).astype(float)
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note=f"m = {count}"
+        numbers,
+        subject,
+        rows,
+        around,
+        dtype=dtype,
+        limits=limits,
+        eps=eps,
+        rate=rates(draw, subject),
+        note=f"m = {count}",
     )
 
 
@@ -302,7 +335,15 @@ def unit_cases(draw: st.DrawFn, subject: Subject, *, thick: bool = False) -> Cas
     rows = numbers.integers(-8, 9, size=(channels, int(np.prod(around)))) / 2.0
     eps = draw(_choice(EPSILONS), label="eps")
     return assemble(
-        numbers, subject, rows, around, dtype=dtype, eps=eps, rate=rates(draw, subject), note="unremarkable"
+        numbers,
+        subject,
+        rows,
+        around,
+        dtype=dtype,
+        limits=limits_of(draw, dtype),
+        eps=eps,
+        rate=rates(draw, subject),
+        note="unremarkable",
     )
 
 
@@ -333,7 +374,9 @@ def pooled_cases(draw: st.DrawFn, subject: Subject) -> Case:
     dtype = "float32" if "float32" in subject.dtypes else subject.dtypes[0]
     declared = subject.convention.update_rate
     rate = float(declared) if isinstance(declared, float | int) else 0.25
-    return assemble(numbers, subject, rows, shape, dtype=dtype, eps=0.125, rate=rate, note="one shape")
+    return assemble(
+        numbers, subject, rows, shape, dtype=dtype, limits=RANGES[dtype], eps=0.125, rate=rate, note="one shape"
+    )
 
 
 STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {

@@ -11,6 +11,7 @@ from bnverify.property import OPTIONS
 from bnverify.suite import load
 
 EXAMPLES = Path(__file__).parent / "examples"
+HALF_THROUGHOUT = EXAMPLES.parent / "algorithms" / "half_throughout.py"
 LIBRARY = (
     "torch.nn:BatchNorm1d",
     "torch.nn:BatchNorm2d",
@@ -114,11 +115,11 @@ def test_the_other_meaning_of_momentum_fails_unless_it_is_declared(file: str, fu
     assert failed >= {"known-state", "oracle-state"}
 
 
-@pytest.mark.parametrize("layer", ["Folded", "Staged"])
+@pytest.mark.parametrize("layer", ["FoldedInHalf", "StagedInHalf"])
 @pytest.mark.parametrize("pattern", ["oracle-*", "spectrum", "scale*", "double-backward"])
 def test_a_layer_that_computes_in_half_throughout_conforms(layer: str, pattern: str) -> None:
     for seed in (0, 2):
-        target = f"{EXAMPLES}/half_throughout.py:{layer}"
+        target = f"{HALF_THROUGHOUT}:{layer}"
         report = bnverify.check(target, select=pattern, dtype=("float16", "bfloat16"), profile="ci", seed=seed)
         assert wrong(report) == []
 
@@ -126,7 +127,7 @@ def test_a_layer_that_computes_in_half_throughout_conforms(layer: str, pattern: 
 @pytest.mark.parametrize("pattern", ["known-y", "weights"])
 def test_bfloat16_alone_is_decided_by_the_sharper_of_its_settings(pattern: str) -> None:
     for seed in (0, 1, 2):
-        report = bnverify.check(f"{EXAMPLES}/half_throughout.py:Folded", select=pattern, dtype="bfloat16", seed=seed)
+        report = bnverify.check(f"{HALF_THROUGHOUT}:FoldedInHalf", select=pattern, dtype="bfloat16", seed=seed)
         assert wrong(report) == []
 
 

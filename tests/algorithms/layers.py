@@ -34,7 +34,7 @@ class OwnLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return y; in training the buffers move."""
         if not self.training:
-            return self.normalize(x, wide(self.running_mean), wide(self.running_var))
+            return self.normalize(x, self.lifted(self.running_mean), self.lifted(self.running_var))
         count = x.numel() // x.shape[1]
         if count == 1:
             raise ValueError("expected more than one value a channel in training")
@@ -42,9 +42,13 @@ class OwnLayer(nn.Module):
             return x.clone()
         y, mean, var = self.step(x)
         with torch.no_grad():
-            self.running_mean.copy_(torch.lerp(wide(self.running_mean), mean, self.momentum))
-            self.running_var.copy_(torch.lerp(wide(self.running_var), var * count / (count - 1), self.momentum))
+            self.running_mean.copy_(torch.lerp(self.lifted(self.running_mean), mean, self.momentum))
+            self.running_var.copy_(torch.lerp(self.lifted(self.running_var), var * count / (count - 1), self.momentum))
         return y
+
+    def lifted(self, values: Tensor) -> Tensor:
+        """Return values in the precision that the layer computes in."""
+        return wide(values)
 
     def normalize(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         """Return y for given statistics."""
@@ -62,7 +66,7 @@ class OnceDifferentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         """Return y, mean and biased variance; the centred values and 1/s are kept."""
-        data, axes = wide(x), _axes(x)
+        data, axes = wide(x), axes_of(x)
         mean = data.mean(axes)
         centred = data - column(mean, x)
         var = (centred * centred).mean(axes)
@@ -77,7 +81,7 @@ class OnceDifferentiable(torch.autograd.Function):
     def backward(ctx: FunctionCtx, dy: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return dx, dgamma and dbeta."""
         centred, weight, inv_std = ctx.saved_tensors  # type: ignore[attr-defined]
-        upstream, axes, count = wide(dy), _axes(dy), dy.numel() // dy.shape[1]
+        upstream, axes, count = wide(dy), axes_of(dy), dy.numel() // dy.shape[1]
         dgamma, dbeta = (upstream * centred).sum(axes) * inv_std, upstream.sum(axes)
         along = column(dgamma * inv_std / count, dy) * centred
         dx = column(wide(weight) * inv_std, dy) * (upstream - column(dbeta / count, dy) - along)
@@ -93,7 +97,8 @@ class OnceDifferentiableLayer(OwnLayer):
         return y, mean, var
 
 
-def _axes(x: Tensor) -> list[int]:
+def axes_of(x: Tensor) -> list[int]:
+    """Return the axes that statistics are taken over."""
     return [k for k in range(x.dim()) if k != 1]
 
 

@@ -12,7 +12,7 @@ from bnverify.case import Case
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.memory import LAYOUTS
 from bnverify.precision import PRECISIONS
-from bnverify.ranges import RANGES
+from bnverify.ranges import RANGES, Range
 from bnverify.strategies import EPSILONS, KINDS, MANY, RATES, SIZES, SPATIAL, assemble, channel
 from bnverify.subject import Subject
 
@@ -24,7 +24,7 @@ KNOWN = "known short answers"
 LEVEL = ("constant", "constant but one", "mixed")
 """Channels of a spread far below the drawn one: they get a smaller offset, and eps mostly of the size of the drawn one."""
 FAR = (1,) * 39 + (8,)
-"""How much farther an offset may be than the bound mostly allows."""
+"""How much farther an offset may be than the bound mostly allows; above 1 the range is the farther one too."""
 PLACES = (*LAYOUTS, *("contiguous",) * 4)
 """Layouts in memory; the plain one the more often."""
 
@@ -49,20 +49,21 @@ def draw(subject: Subject, precision: str, seed: int, index: int, *, plain: bool
 
 def _hard(numbers: Numbers, subject: Subject, precision: str, kinds: Sequence[str] = (*KINDS, "mixed")) -> Case:
     """Any spread, offset, eps and kind of channel."""
-    limits, (around, channels) = RANGES[precision], _frame(numbers, subject)
+    far, (around, channels) = _one(numbers, FAR), _frame(numbers, subject)
+    limits = RANGES[precision].or_beyond(far > 1)
     count, kind = prod(around), _one(numbers, kinds)
     level = kind in LEVEL
     spread = 2.0 ** _between(numbers, _one(numbers, (limits.usual, limits.usual, limits.spread)))
     eps = spread**2 * 2.0 ** _between(numbers, (-12, 6))
     eps = eps if level and _between(numbers, (0, 4)) else _one(numbers, (*EPSILONS, eps))
-    far = _one(numbers, FAR) / (8 if level else 1)
-    spread, kappa, eps, outlier = limits.within(spread, 10.0 ** _between(numbers, (0, 6)), eps, count, far=far)
+    kappa, far = 10.0 ** _between(numbers, (0, 6)), far / (8 if level else 1)
+    spread, kappa, eps, outlier = limits.within(spread, kappa, eps, count, far=far)
     each = [_one(numbers, KINDS) if kind == "mixed" else kind for _ in range(channels)]
     rows = np.stack([channel(numbers, k, count, outlier) for k in each])
     offset = kappa * _between(numbers, (-1, 1)) * numbers.choice([-1.0, 1.0, 1.0], size=(channels, 1))
     rate = _rate(numbers, subject)
     data = spread * (rows + np.round(offset))
-    return assemble(numbers, subject, data, around, dtype=precision, eps=eps, rate=rate, note=kind)
+    return assemble(numbers, subject, data, around, dtype=precision, limits=limits, eps=eps, rate=rate, note=kind)
 
 
 def _constant(numbers: Numbers, subject: Subject, precision: str) -> Case:
@@ -72,11 +73,14 @@ def _constant(numbers: Numbers, subject: Subject, precision: str) -> Case:
 def _whole(numbers: Numbers, subject: Subject, precision: str) -> Case:
     """Whole multiples of a power of two."""
     around, channels = _frame(numbers, subject)
-    grid = 2.0 ** _between(numbers, RANGES[precision].grid)
+    limits = _limits(numbers, precision)
+    grid = 2.0 ** _between(numbers, limits.grid)
     eps = grid**2 * _one(numbers, (0.25, 1e-3, 2.0))
     rows = grid * numbers.integers(-4, 5, size=(channels, prod(around))).astype(float)
     rate = _rate(numbers, subject)
-    return assemble(numbers, subject, rows, around, dtype=precision, eps=eps, rate=rate, note="whole numbers")
+    return assemble(
+        numbers, subject, rows, around, dtype=precision, limits=limits, eps=eps, rate=rate, note="whole numbers"
+    )
 
 
 def _two_values(numbers: Numbers, subject: Subject, precision: str) -> Case:
@@ -85,11 +89,12 @@ def _two_values(numbers: Numbers, subject: Subject, precision: str) -> Case:
     around = (2, *(1,) * (rank - 2))
     if rank > 2 and _between(numbers, (0, 1)):
         around = (1, 2, *(1,) * (rank - 3))
-    size = 2.0 ** _between(numbers, RANGES[precision].sizes)
+    limits = _limits(numbers, precision)
+    size = 2.0 ** _between(numbers, limits.sizes)
     eps = _one(numbers, (*EPSILONS, size**2))
     rows = size * numbers.integers(-8, 9, size=(channels, 2)).astype(float)
     rate = _rate(numbers, subject)
-    return assemble(numbers, subject, rows, around, dtype=precision, eps=eps, rate=rate, note="m = 2")
+    return assemble(numbers, subject, rows, around, dtype=precision, limits=limits, eps=eps, rate=rate, note="m = 2")
 
 
 def _known(numbers: Numbers, subject: Subject, precision: str) -> Case:
@@ -102,7 +107,7 @@ def _known(numbers: Numbers, subject: Subject, precision: str) -> Case:
         spatial=spatial,
         precision=precision,
         channels=_between(numbers, (1, 5)),
-        scale=_between(numbers, RANGES[precision].known),
+        scale=_between(numbers, _limits(numbers, precision).known),
         update_rate=_rate(numbers, subject),
         channel_axis=subject.convention.channel_axis,
     )
@@ -132,6 +137,10 @@ def _frame(numbers: Numbers, subject: Subject) -> tuple[tuple[int, ...], int]:
         n = _between(numbers, (1, 6))
         around = (max(n, 2), *spatial) if prod(spatial) == 1 else (n, *spatial)
     return around, min(_between(numbers, (1, 6)), max(1, VALUES // prod(around)))
+
+
+def _limits(numbers: Numbers, precision: str) -> Range:
+    return RANGES[precision].or_beyond(_one(numbers, FAR) > 1)
 
 
 def _rate(numbers: Numbers, subject: Subject) -> float:

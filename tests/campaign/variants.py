@@ -41,6 +41,8 @@ ALGORITHMS: Mapping[str, str] = {
     "F.group_norm": "functional.py:by_group_norm",
     "F.instance_norm": "functional.py:by_instance_norm",
     "torch.func.vmap": "functional.py:by_vmap",
+    "folded, in half throughout": "half_throughout.py:FoldedInHalf",
+    "in stages, in half throughout": "half_throughout.py:StagedInHalf",
     "once differentiable": "layers.py:OnceDifferentiableLayer",
     "textbook": "textbook.py:batch_norm",
     "textbook in float32": "textbook.py:batch_norm_in_float32",

@@ -1,0 +1,5 @@
+"""The command line as ``python -m bnverify``."""
+
+from bnverify.cli import main
+
+main()
