@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
     ("cli",),
+    ("__main__",),
 )
 """Lowest first; a name stands for a module or for a whole sub-package of bnverify. ``__init__`` is bnverify itself."""
 LAYER_OF = {name: k for k, names in enumerate(LAYERS) for name in names}
