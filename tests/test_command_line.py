@@ -353,7 +353,9 @@ def test_help_tells_the_exit_codes_and_the_options(bnverify) -> None:
 
 def test_version_and_a_bare_call(bnverify) -> None:
     assert bnverify("--version").out.split()[-1] == VERSION
-    as_module = subprocess.run([sys.executable, "-m", "bnverify", "--version"], capture_output=True, text=True, check=True)
+    as_module = subprocess.run(
+        [sys.executable, "-m", "bnverify", "--version"], capture_output=True, text=True, check=True
+    )
     assert as_module.stdout.split()[-1] == VERSION
     assert bnverify().code == 2
 
