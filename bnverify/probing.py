@@ -69,34 +69,53 @@ def probe(subject: Subject) -> Subject:
         ConventionError: no rank of the target has the declared channel axis.
     """
     found = _with_precisions_and_ranks(subject)
-    missing, failing, narrower = dict(found.missing), dict(found.failing), {}
+    missing, failing = dict(found.missing), dict(found.failing)
+    narrower: dict[str, tuple[str, ...]] = {}
     for name, capability in CAPABILITIES.items():
         reason = missing.get(name) or _absent(found, capability, missing)
         if reason is not None:
             missing[name] = reason
             continue
-        problems = {d: _attempt(found, capability, plain_case(found, d, found.ranks[0])) for d in found.dtypes}
-        working = tuple(d for d, problem in problems.items() if problem is None)
-        if not working:
-            (failing if name in found.required else missing)[name] = str(problems[found.dtypes[0]])
-        elif len(working) < len(problems):
-            narrower[name] = working
-            for dtype in sorted(set(problems) - set(working)):
-                missing[f"{name} in {dtype}"] = str(problems[dtype])
+        problems = _problems(found, capability, found)
+        if name in found.required:
+            failing |= _failure(name, problems)
+            continue
+        missing |= _told(name, problems)
+        narrower |= _narrower(name, problems)
     for name, option in found.options.items():
-        problems = {d: _attempt(option, _FORWARD, plain_case(option, d, found.ranks[0])) for d in found.dtypes}
-        working = tuple(d for d, problem in problems.items() if problem is None)
-        if not working:
-            missing[name] = str(problems[found.dtypes[0]])
-        elif len(working) < len(problems):
-            narrower[name] = working
-            for dtype in sorted(set(problems) - set(working)):
-                missing[f"{name} in {dtype}"] = str(problems[dtype])
+        problems = _problems(option, _FORWARD, found)
+        missing |= _told(name, problems)
+        narrower |= _narrower(name, problems)
     if not found.differentiable or "gradients" in missing:
         missing["autograd"] = missing.get("gradients", "the target's gradients do not come from autograd")
     ways, without = found.arrays.ways(found)
     missing |= without
     return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower, ways=ways)
+
+
+def _problems(subject: Subject, capability: Capability, whole: Subject) -> dict[str, str | None]:
+    """Return what a plain case in each precision of the ``whole`` subject raised, or None where it ran."""
+    return {d: _attempt(subject, capability, plain_case(subject, d, whole.ranks[0])) for d in whole.dtypes}
+
+
+def _failure(name: str, problems: Mapping[str, str | None]) -> dict[str, str]:
+    """Return how a required capability fails, be it in one precision alone."""
+    told = _told(name, problems)
+    return {name: told.get(name) or "; ".join(f"{where}: {problem}" for where, problem in told.items())} if told else {}
+
+
+def _told(name: str, problems: Mapping[str, str | None]) -> dict[str, str]:
+    """Return why a capability is missing: under its name where it is in every precision, else by those in which it is."""
+    raised = {d: problem for d, problem in problems.items() if problem is not None}
+    if len(raised) == len(problems):
+        return {name: next(iter(raised.values()))}
+    return {f"{name} in {dtype}": raised[dtype] for dtype in sorted(raised)}
+
+
+def _narrower(name: str, problems: Mapping[str, str | None]) -> dict[str, tuple[str, ...]]:
+    """Return the precisions in which a capability is there, where it is in some of them."""
+    working = tuple(d for d, problem in problems.items() if problem is None)
+    return {name: working} if 0 < len(working) < len(problems) else {}
 
 
 def _absent(subject: Subject, capability: Capability, missing: Mapping[str, str]) -> str | None:
