@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bnverify import bounds
 from bnverify.compare import require_close
+from bnverify.precision import largest
 from bnverify.property import conformance_property
 
 DIGITS = {"bfloat16": 7, "float16": 10}
@@ -21,9 +22,13 @@ DIGITS = {"bfloat16": 7, "float16": 10}
     catches=["variance-about-zero", "mean-dropped", "dgamma-from-x", "one-pass-variance", "identity"],
 )
 def shift(subject, case, log2_shift):
-    """x + b is exact: both lie on one dyadic grid, and stay below as many of its steps as the dtype tells apart."""
-    log2_shift = min(log2_shift, DIGITS.get(case.dtype, 14))
+    """x + b is exact: both lie on one dyadic grid, and stay below as many of its steps as the dtype tells apart.
+
+    Both are numbers of the type too: b stays below a quarter of the largest.
+    """
     step = _grid(case.x.astype(np.float64))
+    room = int(np.log2(largest(case.dtype) / step)) - 2
+    log2_shift = min(log2_shift, DIGITS.get(case.dtype, 14), room)
     signs = np.where(np.arange(case.channels) % 2 == 0, 1.0, -1.0)
     moved = case.changed(x=case.x + case.per_channel(signs * step * 2.0**log2_shift).astype(case.dtype))
     here, there = subject.run(case, gradients=True), subject.run(moved, gradients=True)
