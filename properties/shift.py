@@ -27,7 +27,7 @@ def shift(subject, case, log2_shift):
     Both are numbers of the type too: b stays below a quarter of the largest.
     """
     step = _grid(case.x.astype(np.float64))
-    room = int(np.log2(largest(case.dtype) / step)) - 2
+    room = int(np.log2(largest(case.dtype)) - np.log2(step)) - 2
     log2_shift = min(log2_shift, DIGITS.get(case.dtype, 14), room)
     signs = np.where(np.arange(case.channels) % 2 == 0, 1.0, -1.0)
     moved = case.changed(x=case.x + case.per_channel(signs * step * 2.0**log2_shift).astype(case.dtype))

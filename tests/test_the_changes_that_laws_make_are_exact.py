@@ -24,7 +24,7 @@ def rows_of(numbers: np.random.Generator, size: float, grid: bool) -> np.ndarray
     return size * (numbers.integers(-4, 5, size=shape) if grid else numbers.standard_normal(shape))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16-mixed", "float16-mixed", "float16"])
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16-mixed", "float16-mixed", "float16"])
 @pytest.mark.parametrize(
     ("law", "size", "drawn"),
     [
@@ -32,6 +32,7 @@ def rows_of(numbers: np.random.Generator, size: float, grid: bool) -> np.ndarray
         ("scale", 1000.0, {"a": -(2.0**6)}),
         ("scale-gradient", 2.0**-7, {"a": 2.0**-7}),
         ("shift", 2.0**6, {"log2_shift": 14}),
+        ("shift", 2.0**-6, {"log2_shift": 3}),
     ],
 )
 def test_right_code_keeps_the_law_at_the_ends_of_the_range(
