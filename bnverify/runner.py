@@ -189,8 +189,11 @@ class _Run:
     def _visit_the_rest(self, power: Power) -> None:
         """Draw a case of each precision that chance has left out: the second, for the first is the smallest of all.
 
-        Where layouts matter it is of rank 4, and every precision gets one: in rank 2 many layouts are one.
+        Where layouts matter it is of rank 4, and every precision gets one: in rank 2 many layouts are one. Cases of one
+        shape are of one precision too, for each is compiled anew.
         """
+        if self.prop.data == "one shape":
+            return
         planes = self.prop.data == "thick" and 4 in self.subject.ranks
         for precision in self.subject.dtypes:
             if self.failure is None and (planes or precision not in self.visited):
