@@ -3,8 +3,9 @@
 Prints, and writes to results/layer_speed.md, medians of five runs. In a run every variant is timed three times, in turns,
 and its fastest call counts; a speed beside torch.nn is the median of the runs' own ratios: what slows the machine for a
 while slows both.
-The floor is the memory traffic that the formulas force, timed as whole passes: forward reads x twice for the statistics
-and copies it once; backward reads x and dy once for the sums, then x, and copies dy. Each number of threads is a process
+The floor is the memory traffic of the formulas, each pass over whole arrays: forward reads x twice for the statistics
+and copies it once; backward reads x and dy once for the sums, then x, and copies dy. What stays in the cache between the
+two passes for the statistics is read from memory once, so that a layer can be faster than that. Each number of threads is a process
 of its own, and so is each way of handling memory: by default the C library gives a large array's pages back when it is
 freed and asks for new ones, which costs more than a pass over it; "kept" keeps them, as a training loop's caching
 allocator would. With a GPU the same table is made there, where memory is always kept.
@@ -64,7 +65,7 @@ def of_numpy(x: Any, dy: Any) -> Variant:
 
 
 def floor(x: Any, dy: Any) -> Variant:
-    """Return the passes over memory that the formulas force; a read is timed as a sum, which writes nothing."""
+    """Return the passes over memory that the formulas make; a read is timed as a sum, which writes nothing."""
 
     def forward() -> None:
         x.sum(), x.sum(), x.clone()

@@ -91,3 +91,24 @@ def merging_any_number(p: Setting, statistics: Program, merge: Program) -> None:
     claim("mean = T/n, M2 = Q - T²/n", mean=mean, M2=lambda now: now.Q - now.T**2 / now.n)
     claim("mean = T/k", mean=lambda now: now.T / now.k, M2=lambda now: now.Q - now.T**2 / now.n, holds=False)
     claim("M2 = Q - T²", mean=mean, M2=lambda now: now.Q - now.T**2, holds=False)
+
+
+@law(
+    "merge-equal",
+    of="statistics",
+    source=SOURCE + "; the identity of one-way analysis of variance",
+    statement="of k parts with n values each, the mean is that of the parts' means, M2 = sum of M2 + n M2 of the means",
+)
+def merging_equal_parts(p: Setting, statistics: Program) -> None:
+    """Part i is known by its sum t and its sum of squares q, as any part is: its M2 is q - t²/n."""
+    x, t, q = p.value("x", "cj"), p.value("t", "ci"), p.value("q", "ci")
+    part = p.run(relettered(statistics, "i", "j", size("n")), x=x)
+    p.equal("a part's mean = t/n", part.mean, p.total(x, "j") / part.n)
+    p.equal("a part's M2 = q - t²/n", part.M2, p.total(x**2, "j") - p.total(x, "j") ** 2 / part.n)
+    means = p.run(statistics, x=t / part.n)
+    within, between = p.total(q - t**2 / part.n, "i"), part.n * means.M2
+    whole = p.total(q, "i") - p.total(t, "i") ** 2 / (part.n * means.n)
+    p.equal("mean", means.mean, p.total(t, "i") / (part.n * means.n))
+    p.equal("M2", within + between, whole)
+    p.differ("M2 is the sum of the parts' M2", within, whole)
+    p.differ("M2 counts each mean once", within + means.M2, whole)

@@ -210,6 +210,28 @@ def test_a_compiled_layer_is_one_graph_in_every_setting(dtype: Any, momentum: fl
     assert layer.num_batches_tracked == 2
 
 
+SHAPES = {"planes": (4, C, 3, 5), "one value a plane": (4, C, 1, 1), "one plane a channel": (1, C, 3, 3)}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_compiled_layer_merges_what_it_knows_of_each_plane(shape: tuple[int, ...], layout: Any) -> None:
+    layer = layer_for(True, torch.float64, track_running_stats=True)
+    compiled = torch.compile(copy.deepcopy(layer), fullgraph=True, backend="aot_eager")
+    scale = torch.tensor([1e-3, 1.0, 1e3]).reshape(-1, 1, 1)
+    x, dy = ((scale * data(*shape, seed=k)).to(memory_format=layout) for k in (0, 1))
+    require_the_same_step(layer, compiled, x, dy, ROUNDINGS)
+
+
+@pytest.mark.parametrize("shape", [(0, C, 3, 3), (4, C, 0, 3)], ids=str)
+def test_a_compiled_layer_takes_an_empty_batch(shape: tuple[int, ...]) -> None:
+    layer = layer_for(True, torch.float32, track_running_stats=True)
+    before = copy.deepcopy(layer.state_dict())
+    y = torch.compile(layer, fullgraph=True, backend="aot_eager")(torch.ones(shape))
+    assert y.shape == shape
+    assert all(torch.equal(before[n], v) for n, v in layer.state_dict().items() if n != "num_batches_tracked")
+
+
 def test_a_compiled_model_holds_the_layer_without_a_break() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, C, 3), ours.BatchNorm2d(C), nn.ReLU())

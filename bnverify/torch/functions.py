@@ -23,6 +23,18 @@ Saved = Sequence[Tensor]
 """The batch mean and 1/s of a training step, or the running mean and variance of inference."""
 
 
+def by_planes(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> tuple[Tensor, ...]:
+    """Return the same as the generated ``training_forward``, reading a contiguous x twice and not three times.
+
+    Both passes over a plane (one image's one channel) are made while a processor's cache holds it. x: (N, C, *S).
+    The planes' statistics are those of equal parts: law merge-equal.
+    """
+    count, means, squares = code.statistics(x.reshape(1, x.shape[0] * x.shape[1], *x.shape[2:]))
+    planes, mean, between = code.statistics(means.reshape(x.shape[:2]))
+    var = (squares.reshape(x.shape[:2]).sum(0) + count * between) / (count * planes)
+    return code.inference(x, gamma, beta, mean, var, eps), mean, var, 1 / torch.sqrt(var + eps)
+
+
 def gradient(training: bool, dy: Tensor, x: Tensor, gamma: Tensor, saved: Saved, eps: float) -> tuple[Tensor, ...]:
     """Return dx, dgamma and dbeta. dy, x: (N, C, *S); gamma and what is saved: (C,)."""
     if training:
@@ -183,6 +195,8 @@ class CompiledTraining(Function):
     @staticmethod
     def forward(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> tuple[Tensor, ...]:
         """Return y, the batch mean, the biased batch variance and 1/s."""
+        if torch.compiler.is_compiling() and x.dim() > 2 and x.is_contiguous():
+            return by_planes(x, gamma, beta, eps)
         return code.training_forward(x, gamma, beta, eps)
 
     @staticmethod
