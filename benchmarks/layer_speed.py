@@ -5,10 +5,10 @@ and its fastest call counts; a speed beside torch.nn is the median of the runs' 
 while slows both.
 The floor is the memory traffic of the formulas, each pass over whole arrays: forward reads x twice for the statistics
 and copies it once; backward reads x and dy once for the sums, then x, and copies dy. What stays in the cache between the
-two passes for the statistics is read from memory once, so that a layer can be faster than that. Each number of threads is a process
-of its own, and so is each way of handling memory: by default the C library gives a large array's pages back when it is
-freed and asks for new ones, which costs more than a pass over it; "kept" keeps them, as a training loop's caching
-allocator would. With a GPU the same table is made there, where memory is always kept.
+two passes for the statistics is read from memory once, so that a layer can be faster than that.
+Each number of threads is a process of its own, and so is each way of handling memory: by default the C library gives a
+large array's pages back when it is freed and asks for new ones, which costs more than a pass over it; "kept" keeps them,
+as a training loop's caching allocator would. With a GPU the same table is made there, where memory is always kept.
 """
 
 from __future__ import annotations
