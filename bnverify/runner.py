@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
 from hypothesis.errors import Flaky
+from hypothesis.strategies import SearchStrategy
 
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
@@ -143,7 +145,7 @@ class _Run:
     def outcome(self, blank: Outcome) -> Outcome:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
         power = Power(self.prop, self.subject.convention, without)
-        self._draw(power, self.subject, self.profile.cases)
+        self._draw(power, [self.subject], self.profile.cases)
         self._visit_the_rest(power)
         self._sharpen(power)
         if all(self.prop.is_blunt_in(PRECISIONS[name]) for name in self.subject.dtypes):
@@ -194,31 +196,33 @@ class _Run:
         """
         if self.prop.data == "one shape":
             return
-        planes = self.prop.data == "thick" and 4 in self.subject.ranks
-        for precision in self.subject.dtypes:
-            if self.failure is None and (planes or precision not in self.visited):
-                one = self.subject.with_capabilities(dtypes=(precision,), **({"ranks": (4,)} if planes else {}))
-                self._draw(power, one, 1, patience=1, skipped=1)
+        planes = {"ranks": (4,)} if self.prop.data == "thick" and 4 in self.subject.ranks else {}
+        left = [p for p in self.subject.dtypes if planes or p not in self.visited]
+        if left and self.failure is None:
+            rest = [self.subject.with_capabilities(dtypes=(precision,), **planes) for precision in left]
+            self._draw(power, rest, len(rest), patience=1, skipped=len(rest))
 
     def _sharpen(self, power: Power) -> None:
         """Where power is missing still, go on in the precisions that can show every fault."""
         sharp = tuple(d for d in self.subject.dtypes if not self.prop.is_blunt_in(PRECISIONS[d]))
         if self.failure is None and power.missing and sharp and sharp != self.subject.dtypes:
-            self._draw(power, self.subject.with_capabilities(dtypes=sharp), self.profile.cases)
+            self._draw(power, [self.subject.with_capabilities(dtypes=sharp)], self.profile.cases)
 
-    def _draw(self, power: Power, subject: Subject, enough: int, patience: int = PATIENCE, skipped: int = 0) -> None:
-        """Let Hypothesis draw cases until they are enough, time is up, or one fails and is shrunk."""
-        allowed = _Allowance(
-            power, self.cases + enough, time.perf_counter() + self.profile.seconds, enough, patience, skipped
-        )
+    def _draw(
+        self, power: Power, subjects: Sequence[Subject], enough: int, patience: int = PATIENCE, skipped: int = 0
+    ) -> None:
+        """Let Hypothesis draw a case for each subject in turn, until they are enough, time is up, or one fails."""
+        until = time.perf_counter() + self.profile.seconds * len(subjects)
+        allowed = _Allowance(power, self.cases + enough, until, enough, patience, skipped)
 
-        def one_case(case: Case, **drawn: Any) -> None:  # short, for Hypothesis reads the source of it in every run
-            self._one(case, drawn, allowed)
+        def one_each(drawn: tuple[Any, ...]) -> None:  # short, for Hypothesis reads the source of it in every run
+            worst = max(self._one(case, more, allowed) for case, more in drawn)
+            if not self.failing:
+                _ = hypothesis.target(min(worst, 1e9), label="error / bound")
 
-        strategies = {name: make(subject) for name, make in self.prop.draws.items()}
         phases = [Phase.generate, Phase.target] + ([Phase.shrink] if self.shrink else [])
         settings = hypothesis.settings(
-            max_examples=patience * enough + skipped,
+            max_examples=(patience * enough + skipped) // len(subjects),
             database=None,
             deadline=None,
             phases=phases,
@@ -226,11 +230,8 @@ class _Run:
             suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
             print_blob=False,
         )
-        test = settings(
-            hypothesis.seed(self.seed)(
-                hypothesis.given(case=STRATEGIES[self.prop.data](subject), **strategies)(one_case)
-            )
-        )
+        each = st.tuples(*map(self._strategy, subjects))
+        test = settings(hypothesis.seed(self.seed)(hypothesis.given(each)(one_each)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -238,14 +239,19 @@ class _Run:
             except (_Enough, Disagreement, Raised, Flaky):
                 return
 
-    def _one(self, case: Case, drawn: Mapping[str, Any], allowed: _Allowance) -> None:
-        """Check one case, and count what it shows, unless the allowance is used up."""
+    def _strategy(self, subject: Subject) -> SearchStrategy[tuple[Case, dict[str, Any]]]:
+        """Return what draws a case and the property's further arguments."""
+        further = st.fixed_dictionaries({name: make(subject) for name, make in self.prop.draws.items()})
+        return st.tuples(STRATEGIES[self.prop.data](subject), further)
+
+    def _one(self, case: Case, drawn: Mapping[str, Any], allowed: _Allowance) -> float:
+        """Check one case, and count what it shows, unless the allowance is used up; return its error / bound."""
         now = time.perf_counter()
         if self.failing and now > self._shrink_deadline:
             raise _Enough
         if allowed.skipped:
             allowed.skipped -= 1
-            return
+            return 0.0
         if not self.failing:
             if self.cases >= allowed.cases_now() or (now > allowed.late_now() and self.cases >= self.profile.fewest):
                 raise _Enough
@@ -254,7 +260,7 @@ class _Run:
         self._check(case, drawn)
         if not self.failing:
             allowed.power.count(case, drawn)
-            _ = hypothesis.target(min(self.record.ratio_of_case, 1e9), label="error / bound")
+        return self.record.ratio_of_case
 
     _shrink_deadline: float = float("inf")
 
