@@ -15,7 +15,7 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "interrupts", "layout", "memory", "precision", "ranges", "version"),
+    ("defects", "errors", "interrupts", "layout", "memory", "precision", "ranges", "version"),
     ("symbolic",),
     ("codegen",),
     ("generated",),
