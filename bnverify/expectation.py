@@ -72,6 +72,11 @@ class Expected(NamedTuple):
     exact: Exact
     bound: Bound
 
+    def moved(self, change: Callable[[Array], Array]) -> Expected:
+        """Return this expectation with its values picked, permuted or reshaped by ``change``."""
+        exact = Exact(*(change(v) for v in (self.exact.hi, self.exact.lo, self.exact.radius)))
+        return Expected(exact, self.bound.mapped(change))
+
     def rounded(self, dtype: str) -> Expected:
         """Return this expectation with room for one rounding of the answer to ``dtype``."""
         return Expected(self.exact, self.bound.widened(UNIT[dtype] * (abs(self.exact.hi) + self.bound.value)))

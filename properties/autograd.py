@@ -1,5 +1,7 @@
 """Autograd: any of x, gamma and beta may ask for gradients, and a backward pass may be run again."""
 
+from itertools import combinations
+
 from bnverify import bounds
 from bnverify.compare import current_record, require, require_expected
 from bnverify.property import conformance_property
@@ -7,20 +9,25 @@ from bnverify.subject import Raised
 
 SOURCE = "autograd: gradients are computed for what asks for them, and as often as asked"
 GRADIENT_OF = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
+SOME = tuple(asking for n in (1, 2) for asking in combinations(GRADIENT_OF, n))
 
 
 @conformance_property(
     "frozen",
-    claim="where only x, or only gamma and beta, ask for gradients, those are as if all did",
+    claim="where some of x, gamma and beta ask for gradients, those are as if all did",
     source=SOURCE,
     needs=["autograd"],
     data="unit",
     weight=0.5,
-    catches=["dx-wrong-beside-frozen-gamma", "parameters-forgotten-beside-frozen-x"],
+    catches=[
+        "dx-wrong-beside-frozen-gamma",
+        "parameters-forgotten-beside-frozen-x",
+        "dbeta-added-beside-fixed-gamma",
+    ],
 )
 def frozen(subject, case):
     expected = bounds.training(case)
-    for asking in (("x",), ("gamma", "beta")):
+    for asking in SOME:
         observed = subject.run(case, gradients=True, asking=asking)
         for leaf in asking:
             name = GRADIENT_OF[leaf]

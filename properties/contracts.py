@@ -106,7 +106,14 @@ def gradients_do_not_change_y(subject, case):
     data="unit",
     source="the declared form: y and gradients as their inputs",
     claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
-    catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape", "gamma-detached"],
+    catches=[
+        "output-promoted",
+        "output-flattened",
+        "gradient-missing",
+        "parameter-gradient-shape",
+        "gamma-detached",
+        "state-per-position",
+    ],
 )
 def output_form(subject, case):
     for training, gradients in modes(subject):

@@ -19,6 +19,9 @@ from bnverify.property import conformance_property
         "dbeta-averaged",
         "tail-ignored",
         "instance-statistics",
+        "backward-means-of-parts",
+        "backward-count-of-first-part",
+        "virtual-batch-remainder-skipped",
     ],
     data="unit",
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import require_close, require_finite, require_form, require_zero
+from bnverify.compare import require_close, require_expected, require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
 U = bounds.UNIT["float64"]
@@ -151,3 +151,21 @@ def inference_elementwise(subject, case):
     require_close(
         part, np.where(mask, dx, 0 * dx), bound=right + off, case=halved, what="dx of a masked dy - masked dx"
     )
+
+
+@conformance_property(
+    "upstream-scale",
+    claim="dx, dgamma and dbeta are linear in dy, be it small or large: of q dy they are q times those of dy",
+    needs=["gradients"],
+    source="the chain rule",
+    data="unit",
+    weight=0.5,
+    catches=["dgamma-flushed", "upstream-taken-for-ones"],
+)
+def upstream_scale(subject, case):
+    """Both are judged by the oracle: q dy is exact, and a number of every type."""
+    for power in (-12, 6):
+        scaled = case.changed(dy=case.dy.astype(np.float64) * 2.0**power)
+        observed, expected = subject.run(scaled, gradients=True), bounds.training(scaled)
+        for name in ("dx", "dgamma", "dbeta"):
+            require_expected(observed[name], expected[name], what=f"{name} of dy times 2**{power}", case=scaled)

@@ -39,7 +39,16 @@ GRADIENTS = (
     source=SOURCE,
     needs=["eps"],
     data="known",
-    catches=[*FORWARD, "identity", "eps-ignored", "tail-ignored", "instance-statistics"],
+    catches=[
+        *FORWARD,
+        "identity",
+        "eps-ignored",
+        "tail-ignored",
+        "instance-statistics",
+        "mean-subtracted-only",
+        "y-is-beta",
+        "normalized-along-last-axis",
+    ],
 )
 def known_y(subject, case):
     require_outputs(subject.run(case), bounds.training(case), ("y",), case=case, known=True)
@@ -51,7 +60,18 @@ def known_y(subject, case):
     source=SOURCE,
     needs=["eps", "gradients"],
     data="known",
-    catches=[*GRADIENTS, "stale-cache", "gradient-missing", "gradients-accumulate"],
+    catches=[
+        *GRADIENTS,
+        "stale-cache",
+        "gradient-missing",
+        "gradients-accumulate",
+        "saved-statistics-interleaved",
+        "gradients-zero",
+        "upstream-taken-for-ones",
+        "upstream-of-sample-zero",
+        "dx-zero-in-training",
+        "dx-passed-through",
+    ],
 )
 def known_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
@@ -74,6 +94,9 @@ def known_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
+        "state-initialized-per-call",
+        "inverse-deviation-stored",
+        "correction-of-one-part",
     ],
 )
 def known_state(subject, case):
@@ -95,6 +118,8 @@ def known_state(subject, case):
         "inference-mean-ignored",
         "inference-gamma-missing",
         "inference-beta-missing",
+        "inference-as-fresh",
+        "inverse-deviation-as-variance",
     ],
 )
 def known_inference(subject, case):

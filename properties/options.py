@@ -56,7 +56,12 @@ def momentum_none(subject, case, batches):
     needs=["affine=False"],
     data="unit",
     weight=0.5,
-    catches=["affine-ignored", "no-affine-no-normalization", "statistics-lost-without-affine"],
+    catches=[
+        "affine-ignored",
+        "no-affine-no-normalization",
+        "statistics-lost-without-affine",
+        "mixed-types-by-gamma",
+    ],
 )
 def affine_false(subject, case):
     plain = case.changed(gamma=np.ones_like(case.gamma), beta=np.zeros_like(case.beta))
@@ -79,12 +84,12 @@ def bias_false(subject, case):
 
 @conformance_property(
     "track-running-stats-false",
-    claim="track_running_stats=False: inference too normalizes by the batch, and no statistics are stored",
+    claim="track_running_stats=False: inference too normalizes by the batch; no statistics are stored, in x neither",
     source=SOURCE,
     needs=["track_running_stats=False"],
     data="unit",
     weight=0.5,
-    catches=["untracked-by-initial", "tracking-ignored"],
+    catches=["untracked-by-initial", "tracking-ignored", "input-as-missing-statistics"],
 )
 def track_running_stats_false(subject, case):
     option = "track_running_stats=False"
@@ -96,6 +101,9 @@ def track_running_stats_false(subject, case):
         for name in STATE:
             if observed[name] is not None:
                 fail(f"{name} stored {mode}", "not stored", case)
+        changed = [name for name in observed.changed if name not in STATE]
+        if changed:
+            fail(f"{', '.join(changed)} overwritten {mode}", "left as it was", case)
 
 
 def _require_option(subject, case, option, *, without, given):

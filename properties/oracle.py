@@ -23,6 +23,16 @@ SOURCE = "the derivation in ball arithmetic; the bound is its derivative in roun
         "instance-statistics",
         "channels-scrambled",
         "tail-ignored",
+        "half-throughout",
+        "masked-lane-counted",
+        "padding-in-variance",
+        "padding-mask-ignored",
+        "masked-count-padded",
+        "masked-count-of-samples",
+        "tail-strides-by-one",
+        "variance-of-tile-means",
+        "statistics-of-every-other-position",
+        "normalized-along-last-axis",
     ],
     weight=2,
 )
@@ -46,6 +56,11 @@ def oracle_y(subject, case):
         "float32-inside",
         "stale-cache",
         "one-pass-variance",
+        "saved-statistics-in-half",
+        "parameter-gradients-in-half",
+        "gradient-tail-strides-by-one",
+        "masked-lane-counted",
+        "gamma-pinned",
     ],
     weight=2,
 )
@@ -104,6 +119,7 @@ def oracle_inference_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
+        "state-averaged-in-half",
     ],
 )
 def oracle_state(subject, case):

@@ -19,6 +19,8 @@ from bnverify.property import conformance_property
         "dbeta-scaled",
         "gamma-missing",
         "dx-gamma-missing",
+        "gamma-pinned",
+        "gamma-absolute-plus-eps",
     ],
 )
 def affine(subject, case):
@@ -42,7 +44,15 @@ def affine(subject, case):
     claim="gamma dgamma + beta dbeta = <y, dy> for each channel",
     source="Euler's theorem for y, homogeneous of degree 1 in (gamma, beta)",
     needs=["gradients"],
-    catches=["dgamma-averaged", "dbeta-averaged", "dgamma-from-x", "dbeta-scaled", "gamma-missing"],
+    catches=[
+        "dgamma-averaged",
+        "dbeta-averaged",
+        "dgamma-from-x",
+        "dbeta-scaled",
+        "gamma-missing",
+        "parameter-gradients-added-twice",
+        "gradients-zero",
+    ],
 )
 def energy(subject, case):
     """All of y, dgamma and dbeta come from the implementation; products count their bounds, sums m + 4 roundings."""

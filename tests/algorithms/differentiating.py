@@ -20,6 +20,19 @@ class Staged(Channelwise):
         return dx, self.add(dy * (centred * inv_std)), self.add(dy)
 
 
+class StagedWithoutZeroTerm(Channelwise):
+    """Stage by stage without the path from the variance to the mean, whose factor, the mean of x - mean, is 0."""
+
+    def differentiate(self, dy: Array, x: Array, moments: Moments, gamma: Array, eps: float) -> Gradients:
+        """Return the gradients, dmean by the direct path alone."""
+        mean, var = moments
+        count, centred, inv_std = dy.shape[1], x - mean, 1 / np.sqrt(var + eps)
+        dx_hat = dy * gamma
+        dvar = self.add(dx_hat * centred) * (-0.5 * inv_std**3)
+        dx = dx_hat * inv_std + dvar * 2 * centred / count + self.add(dx_hat * -inv_std) / count
+        return dx, self.add(dy * (centred * inv_std)), self.add(dy)
+
+
 class CountInside(Channelwise):
     """dx = gamma/(s m) (m dy - sum dy - x_hat sum(dy x_hat)), as many kernels write it."""
 

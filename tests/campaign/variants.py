@@ -33,6 +33,7 @@ ALGORITHMS: Mapping[str, str] = {
     "scale first": "normalizing.py:ScaledFirst",
     "root as a norm": "normalizing.py:EuclideanNorm",
     "backward in stages": "differentiating.py:Staged",
+    "backward in stages without the term that is 0": "differentiating.py:StagedWithoutZeroTerm",
     "backward, m inside": "differentiating.py:CountInside",
     "backward, dy centred": "differentiating.py:CentredGradient",
     "torch.var_mean": "torch_calls.py:VarMean",

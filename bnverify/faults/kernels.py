@@ -1,0 +1,152 @@
+"""Seeded faults of kernels: tails of vectors, masks, padding, and indices within a block."""
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnverify.adapters.generated import GeneratedNumpy
+from bnverify.faults.moments import OwnMoments, weighted
+from bnverify.faults.structural import WithY, fault
+from bnverify.implementation import Forward
+
+LANES = 4
+"""The width of a vector, and of a tile."""
+
+
+def _padding(count: int, width: int) -> int:
+    """Return how many lanes of the last tile hold no value."""
+    return -count % width
+
+
+@fault("tail-strides-by-one", "the loop over the tail of a vector of 4 steps by 1, so that lanes read values again")
+class TailStridesByOne(OwnMoments):
+    """Lane l of 4 reads the tail's values l, l + 1, ..., instead of l alone: right for a tail of none or one."""
+
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        count = rows.shape[1]
+        tail = np.arange(count) - count // LANES * LANES
+        return weighted(rows, np.where(tail < 0, 1, tail + 1).astype(rows.dtype), count)
+
+
+@fault("gradient-tail-strides-by-one", "the sums over dy step by 1 through the tail of a vector of 4; y is right")
+class GradientTailStridesByOne(GeneratedNumpy):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        if not saved[0]:
+            return super().backward(saved, dy)
+        axis = self.convention.channel_axis
+        moved = np.moveaxis(dy, axis, 0)
+        rows = moved.reshape(len(moved), -1).copy()
+        start = rows.shape[1] // LANES * LANES
+        rows[:, start:] = rows[:, start:] * np.arange(1, rows.shape[1] - start + 1, dtype=dy.dtype)
+        repeated = np.moveaxis(rows.reshape(moved.shape), 0, axis)
+        right, wrong = super().backward(saved, dy), super().backward(saved, repeated)
+        return right[0], wrong[1], wrong[2]
+
+
+@fault(
+    "masked-lane-counted", "Welford's update divides by the number of the tile, though a masked lane had no value in it"
+)
+class MaskedLaneCounted(OwnMoments):
+    """Tiles of 4 positions, sample after sample: right where 4 divides the positions of a sample, and for one sample."""
+
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        channels, samples, places = planes.shape
+        tiles = -(-places // LANES)
+        padded = np.pad(planes, ((0, 0), (0, 0), (0, tiles * LANES - places)))
+        steps = padded.reshape(channels, samples * tiles, LANES)
+        used = np.tile(np.arange(tiles * LANES).reshape(tiles, LANES) < places, (samples, 1))
+        mean, squares = np.zeros_like(steps[:, 0]), np.zeros_like(steps[:, 0])
+        for k in range(samples * tiles):
+            delta = np.where(used[k], steps[:, k] - mean, 0)
+            mean = mean + delta / (k + 1)
+            squares = squares + delta * np.where(used[k], steps[:, k] - mean, 0)
+        counts = used.sum(axis=0).astype(planes.dtype)
+        whole = (mean * counts).sum(axis=1) / counts.sum()
+        between = ((mean - whole[:, None]) ** 2 * counts).sum(axis=1)
+        return whole, (squares.sum(axis=1) + between) / counts.sum()
+
+
+@fault("padding-in-variance", "the zeros that fill a row up to a power of 2 enter the variance as (0 - mean)²")
+class PaddingInVariance(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        count = rows.shape[1]
+        mean = rows.mean(axis=1)
+        squares = ((rows - mean[:, None]) ** 2).sum(axis=1)
+        return mean, (squares + (2 ** (count - 1).bit_length() - count) * mean**2) / count
+
+
+@fault("padding-mask-ignored", "the mask over the padding of a row is ignored: its zeros are values as any other")
+class PaddingMaskIgnored(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        padded = np.pad(rows, ((0, 0), (0, _padding(rows.shape[1], LANES))))
+        return padded.mean(axis=1), padded.var(axis=1)
+
+
+@fault("masked-count-padded", "sums run over the values under the mask, and are divided by the length with the padding")
+class MaskedCountPadded(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        count = rows.shape[1]
+        return weighted(rows, np.ones(count, rows.dtype), count + _padding(count, LANES))
+
+
+@fault(
+    "masked-count-of-samples", "sums over a plane are divided by the number of samples, as by a mask not broadcast yet"
+)
+class MaskedCountOfSamples(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        _, samples, places = planes.shape
+        rows = planes.reshape(len(planes), -1)
+        return weighted(rows, np.ones(samples * places, rows.dtype), samples)
+
+
+@fault("last-tile-alone", "each tile of 8 values overwrites the sums of the one before instead of adding to them")
+class LastTileAlone(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        last = rows[:, (rows.shape[1] - 1) // 8 * 8 :]
+        return last.mean(axis=1), last.var(axis=1)
+
+
+@fault("gamma-within-block", "gamma and beta are read at the index within a block of 4 channels, without its offset")
+class GammaWithinBlock(GeneratedNumpy):
+    def forward(self, x: Any, gamma: Any, beta: Any, *state: Any, **settings: Any) -> Forward:
+        within = np.arange(len(gamma)) % LANES
+        return super().forward(x, gamma[within], beta[within], *state, **settings)
+
+
+@fault("parameter-gradients-within-block", "dgamma and dbeta are added up at the index within a block of 4 channels")
+class ParameterGradientsWithinBlock(GeneratedNumpy):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, *others = super().backward(saved, dy)
+        within, found = np.arange(len(others[0])) % LANES, [np.zeros_like(v) for v in others]
+        for into, values in zip(found, others, strict=True):
+            np.add.at(into, within, values)
+        return dx, *found
+
+
+@fault(
+    "virtual-batch-remainder-skipped",
+    "training takes two samples at a time: the last of an odd number is left as it is",
+)
+class VirtualBatchRemainderSkipped(WithY):
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        if len(x) % 2 == 1 and self.convention.channel_axis != 0:
+            y[-1] = x[-1]
+        return y
+
+
+@fault("variance-of-tile-means", "the variance within tiles of 4 is lost: only that between their means is kept")
+class VarianceOfTileMeans(OwnMoments):
+    def moments(self, planes: Any) -> tuple[Any, Any]:
+        rows = planes.reshape(len(planes), -1)
+        tiles = [rows[:, k : k + LANES] for k in range(0, rows.shape[1], LANES)]
+        mean = rows.mean(axis=1)
+        between = sum(t.shape[1] * (t.mean(axis=1) - mean) ** 2 for t in tiles)
+        return mean, rows.var(axis=1) if len(tiles) == 1 else between / rows.shape[1]
