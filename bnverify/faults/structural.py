@@ -90,7 +90,7 @@ class OnePassVariance(WithY):
         return out._replace(saved=(True, arguments[0], arguments[1], mean.reshape(-1), inv_std.reshape(-1)))
 
 
-@fault("instance-statistics", "the statistics of the first sample serve for all")
+@fault("instance-statistics", "the statistics of the first half of the samples serve for all, in y alone")
 class InstanceStatistics(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
