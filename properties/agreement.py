@@ -65,10 +65,10 @@ def require_alike(here, there, right, names, case, way):
     weight=0.5,
     data="thick",
     catches=[
-        "gradients-wrong-channels-last",
-        "x-taken-as-contiguous",
         "half-channels-last-nan",
         "channels-last-variance-summed",
+        "gradients-wrong-channels-last",
+        "x-taken-as-contiguous",
     ],
 )
 def agreement_of_memory_formats(subject, case):

@@ -20,9 +20,9 @@ SOME = tuple(asking for n in (1, 2) for asking in combinations(GRADIENT_OF, n))
     data="unit",
     weight=0.5,
     catches=[
+        "dbeta-added-beside-fixed-gamma",
         "dx-wrong-beside-frozen-gamma",
         "parameters-forgotten-beside-frozen-x",
-        "dbeta-added-beside-fixed-gamma",
     ],
 )
 def frozen(subject, case):

@@ -107,12 +107,12 @@ def gradients_do_not_change_y(subject, case):
     source="the declared form: y and gradients as their inputs",
     claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
     catches=[
+        "state-per-position",
         "output-promoted",
         "output-flattened",
         "gradient-missing",
         "parameter-gradient-shape",
         "gamma-detached",
-        "state-per-position",
     ],
 )
 def output_form(subject, case):

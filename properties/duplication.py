@@ -13,15 +13,15 @@ from bnverify.property import conformance_property
     source="from the definition; every sum runs over two equal copies",
     needs=["gradients"],
     catches=[
+        "backward-means-of-parts",
+        "backward-count-of-first-part",
+        "virtual-batch-remainder-skipped",
         "variance-over-m-minus-one",
         "dx-over-m-minus-one",
         "dgamma-averaged",
         "dbeta-averaged",
         "tail-ignored",
         "instance-statistics",
-        "backward-means-of-parts",
-        "backward-count-of-first-part",
-        "virtual-batch-remainder-skipped",
     ],
     data="unit",
 )

@@ -40,14 +40,14 @@ GRADIENTS = (
     needs=["eps"],
     data="known",
     catches=[
+        "mean-subtracted-only",
+        "y-is-beta",
+        "normalized-along-last-axis",
         *FORWARD,
         "identity",
         "eps-ignored",
         "tail-ignored",
         "instance-statistics",
-        "mean-subtracted-only",
-        "y-is-beta",
-        "normalized-along-last-axis",
     ],
 )
 def known_y(subject, case):
@@ -61,16 +61,16 @@ def known_y(subject, case):
     needs=["eps", "gradients"],
     data="known",
     catches=[
-        *GRADIENTS,
-        "stale-cache",
-        "gradient-missing",
-        "gradients-accumulate",
         "saved-statistics-interleaved",
         "gradients-zero",
         "upstream-taken-for-ones",
         "upstream-of-sample-zero",
         "dx-zero-in-training",
         "dx-passed-through",
+        *GRADIENTS,
+        "stale-cache",
+        "gradient-missing",
+        "gradients-accumulate",
     ],
 )
 def known_gradients(subject, case):
@@ -85,6 +85,9 @@ def known_gradients(subject, case):
     needs=["eps", "state"],
     data="known",
     catches=[
+        "state-initialized-per-call",
+        "inverse-deviation-stored",
+        "correction-of-one-part",
         "running-correction-flipped",
         "running-rate-swapped",
         "running-not-updated",
@@ -94,9 +97,6 @@ def known_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
-        "state-initialized-per-call",
-        "inverse-deviation-stored",
-        "correction-of-one-part",
     ],
 )
 def known_state(subject, case):
@@ -111,6 +111,8 @@ def known_state(subject, case):
     needs=["eps", "inference"],
     data="known",
     catches=[
+        "inference-as-fresh",
+        "inverse-deviation-as-variance",
         "inference-batch-statistics",
         "inference-eps-missing",
         "inference-eps-outside-root",
@@ -118,8 +120,6 @@ def known_state(subject, case):
         "inference-mean-ignored",
         "inference-gamma-missing",
         "inference-beta-missing",
-        "inference-as-fresh",
-        "inverse-deviation-as-variance",
     ],
 )
 def known_inference(subject, case):

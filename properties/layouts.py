@@ -27,12 +27,12 @@ HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channe
     weight=0.5,
     draws=HELD,
     catches=[
-        "x-taken-as-contiguous",
-        "gradients-wrong-channels-last",
         "half-channels-last-nan",
         "half-channels-last-inference",
         "channels-last-variance-summed",
         "channels-last-dgamma",
+        "x-taken-as-contiguous",
+        "gradients-wrong-channels-last",
     ],
 )
 def layout_input(subject, case, held):

@@ -57,10 +57,10 @@ def momentum_none(subject, case, batches):
     data="unit",
     weight=0.5,
     catches=[
+        "mixed-types-by-gamma",
         "affine-ignored",
         "no-affine-no-normalization",
         "statistics-lost-without-affine",
-        "mixed-types-by-gamma",
     ],
 )
 def affine_false(subject, case):
@@ -89,7 +89,11 @@ def bias_false(subject, case):
     needs=["track_running_stats=False"],
     data="unit",
     weight=0.5,
-    catches=["untracked-by-initial", "tracking-ignored", "input-as-missing-statistics"],
+    catches=[
+        "input-as-missing-statistics",
+        "untracked-by-initial",
+        "tracking-ignored",
+    ],
 )
 def track_running_stats_false(subject, case):
     option = "track_running_stats=False"

@@ -13,14 +13,14 @@ from bnverify.property import conformance_property
     source="from the definition: y = gamma x_hat + beta",
     needs=["gradients"],
     catches=[
+        "gamma-pinned",
+        "gamma-absolute-plus-eps",
         "gamma-absolute",
         "dx-gamma-absolute",
         "beta-scaled",
         "dbeta-scaled",
         "gamma-missing",
         "dx-gamma-missing",
-        "gamma-pinned",
-        "gamma-absolute-plus-eps",
     ],
 )
 def affine(subject, case):
@@ -45,13 +45,13 @@ def affine(subject, case):
     source="Euler's theorem for y, homogeneous of degree 1 in (gamma, beta)",
     needs=["gradients"],
     catches=[
+        "parameter-gradients-added-twice",
+        "gradients-zero",
         "dgamma-averaged",
         "dbeta-averaged",
         "dgamma-from-x",
         "dbeta-scaled",
         "gamma-missing",
-        "parameter-gradients-added-twice",
-        "gradients-zero",
     ],
 )
 def energy(subject, case):

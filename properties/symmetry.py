@@ -41,14 +41,14 @@ def run(subject, case):
     source=SOURCE,
     draws=SEED,
     catches=[
-        "tail-ignored",
-        "instance-statistics",
-        "channels-scrambled",
-        "first-value-weighted",
         "statistics-of-sample-zero",
         "statistics-of-half-the-batch",
         "parts-not-weighted",
         "last-tile-alone",
+        "tail-ignored",
+        "instance-statistics",
+        "channels-scrambled",
+        "first-value-weighted",
     ],
 )
 def permutation(subject, case, seed):
@@ -71,10 +71,10 @@ def permutation(subject, case, seed):
     source="the program's symmetry: no sum runs over channels",
     draws=SEED,
     catches=[
-        "channels-scrambled",
-        "gamma-of-first-channel",
         "gamma-within-block",
         "parameter-gradients-within-block",
+        "channels-scrambled",
+        "gamma-of-first-channel",
     ],
 )
 def channel_permutation(subject, case, seed):
