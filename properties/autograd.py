@@ -23,6 +23,7 @@ SOME = tuple(asking for n in (1, 2) for asking in combinations(GRADIENT_OF, n))
         "dbeta-added-beside-fixed-gamma",
         "dx-wrong-beside-frozen-gamma",
         "parameters-forgotten-beside-frozen-x",
+        "frozen-means-inference",
     ],
 )
 def frozen(subject, case):

@@ -48,6 +48,11 @@ GRADIENTS = (
         "eps-ignored",
         "tail-ignored",
         "instance-statistics",
+        "eps-of-its-own-on-planes",
+        "training-never-heard",
+        "eps-as-floor",
+        "square-for-root",
+        "eps-of-another-library",
     ],
 )
 def known_y(subject, case):
@@ -71,6 +76,7 @@ def known_y(subject, case):
         "stale-cache",
         "gradient-missing",
         "gradients-accumulate",
+        "eps-of-its-own-in-backward",
     ],
 )
 def known_gradients(subject, case):
@@ -97,6 +103,14 @@ def known_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
+        "stored-variance-over-m",
+        "eps-stored-with-variance",
+        "correction-by-rank",
+        "correction-over-all-values",
+        "correction-by-samples",
+        "textbook-stores-corrected-variance",
+        "exercise-stores-corrected-variance",
+        "layer-stores-variance-over-m",
     ],
 )
 def known_state(subject, case):
@@ -120,6 +134,7 @@ def known_state(subject, case):
         "inference-mean-ignored",
         "inference-gamma-missing",
         "inference-beta-missing",
+        "training-flag-ignored",
     ],
 )
 def known_inference(subject, case):

@@ -33,6 +33,7 @@ HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channe
         "channels-last-dgamma",
         "x-taken-as-contiguous",
         "gradients-wrong-channels-last",
+        "correction-missing-channels-last",
     ],
 )
 def layout_input(subject, case, held):

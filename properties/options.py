@@ -93,6 +93,8 @@ def bias_false(subject, case):
         "input-as-missing-statistics",
         "untracked-by-initial",
         "tracking-ignored",
+        "untracked-samples-apart",
+        "untracked-training-by-initial",
     ],
 )
 def track_running_stats_false(subject, case):

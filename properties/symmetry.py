@@ -49,6 +49,7 @@ def run(subject, case):
         "instance-statistics",
         "channels-scrambled",
         "first-value-weighted",
+        "samples-apart",
     ],
 )
 def permutation(subject, case, seed):
