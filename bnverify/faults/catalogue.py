@@ -24,7 +24,7 @@ from bnverify.probing import probe
 from bnverify.subject import Subject
 
 FRAMEWORK_OF: Mapping[str, str] = dict.fromkeys(
-    ("layers", "layers_in_modes", "torch_functions", "ways", "without"), "torch"
+    ("layers", "layers_in_modes", "lives", "torch_functions", "ways", "without"), "torch"
 )
 """The package that a module of faults needs: without it the module's faults do not exist."""
 
