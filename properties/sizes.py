@@ -106,6 +106,7 @@ def equal_lengths(subject, case):
     weight=3.0,
     slow=True,
     catches=[
+        "dgamma-of-odd-plane",
         "count-in-16-bits",
         "count-in-unsigned-16-bits",
         "count-in-half",

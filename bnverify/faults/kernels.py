@@ -142,6 +142,18 @@ class VirtualBatchRemainderSkipped(WithY):
         return y
 
 
+@fault("dgamma-of-odd-plane", "dgamma lacks the last row of a plane of more than 4,096 places whose sides are odd")
+class DgammaOfOddPlane(GeneratedNumpy):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        sides = dy.shape[2:]
+        if len(sides) != 2 or not all(n % 2 for n in sides) or sides[0] * sides[1] <= 4096:
+            return dx, dgamma, dbeta
+        without = dy.copy()
+        without[..., -1, :] = 0
+        return dx, super().backward(saved, without)[1], dbeta
+
+
 @fault("variance-of-tile-means", "the variance within tiles of 4 is lost: only that between their means is kept")
 class VarianceOfTileMeans(OwnMoments):
     def moments(self, planes: Any) -> tuple[Any, Any]:
