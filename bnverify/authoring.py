@@ -89,7 +89,11 @@ def cases(
     names = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
     if not names or any(name not in PRECISIONS for name in names):
         raise UsageError(f"dtypes is {dtypes!r}, but should hold names of {', '.join(PRECISIONS)}")
-    if not ranks or any(rank not in (2, 3, 4, 5) or not -rank <= channel_axis < rank for rank in ranks):
+    if (
+        not isinstance(ranks, Sequence)
+        or not ranks
+        or any(rank not in (2, 3, 4, 5) or not -rank <= channel_axis < rank for rank in ranks)
+    ):
         raise UsageError(f"ranks is {ranks!r}, but should hold numbers from 2 to 5 with an axis {channel_axis}")
     if channels is not None and channels < 1:
         raise UsageError(f"channels is {channels}, but should be at least 1, or None where it is drawn")

@@ -39,7 +39,7 @@ def check(
     dtype: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Check an implementation of batch normalization and return the report.
@@ -107,7 +107,7 @@ def left_out(profile: str, select: str | None) -> tuple[str, ...]:
 def made_subject(
     target: Any,
     convention: Convention | str | None,
-    settings: Mapping[str, str],
+    settings: Mapping[str, Any],
     device: str,
     dtype: str | Sequence[str] | None,
 ) -> Subject:
@@ -139,7 +139,13 @@ def probed_subject(subject: Subject, dtype: str | Sequence[str] | None) -> Subje
 
 
 def _names(dtype: str | Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(d.strip() for d in dtype.split(",")) if isinstance(dtype, str) else tuple(dtype or ())
+    if isinstance(dtype, str):
+        return tuple(d.strip() for d in dtype.split(","))
+    if dtype is not None and not isinstance(dtype, Sequence):
+        raise UsageError(
+            f"dtype is {dtype!r}, but should be a dtype's name, several with commas, or a sequence of names"
+        )
+    return tuple(dtype or ())
 
 
 def _incomplete(subject: Subject) -> tuple[str, ...]:
@@ -152,7 +158,7 @@ def _incomplete(subject: Subject) -> tuple[str, ...]:
     return tuple(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
-def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, str], device: str) -> Subject:
+def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, Any], device: str) -> Subject:
     chosen = preset(convention) if isinstance(convention, str) else convention
     if settings:
         chosen = (chosen or _make(target, None, device).convention).changed(settings)

@@ -96,8 +96,8 @@ class Convention:
         """Return the fields as plain data."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def changed(self, settings: Mapping[str, str]) -> Convention:
-        """Return this convention with fields set from text, as ``--set`` gives them.
+    def changed(self, settings: Mapping[str, Any]) -> Convention:
+        """Return this convention with fields set from text, as ``--set`` gives them, or from values.
 
         Raises:
             ConventionError: no field has that name, or its value does not parse.
@@ -107,7 +107,7 @@ class Convention:
         for key, text in settings.items():
             if key not in known:
                 raise ConventionError(f"--set {key}: no such field, but should be one of {', '.join(sorted(known))}")
-            values[key] = _parse(key, text)
+            values[key] = _parse(key, str(text))
         return replace(self, **values)
 
 

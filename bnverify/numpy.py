@@ -37,6 +37,9 @@ class BatchNorm:
     float32 gamma, beta and statistics for preference. No argument is changed. A call that is refused changes nothing.
 
     Source: Ioffe and Szegedy 2015; torch.nn.BatchNorm2d for the arguments.
+
+    Raises:
+        UsageError: num_features is no whole number from 1 on.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class BatchNorm:
         channel_axis: int = 1,
         dtype: Any = np.float32,
     ) -> None:
+        if not isinstance(num_features, int) or num_features < 1:
+            raise UsageError(f"num_features is {num_features!r}, but should be a whole number from 1 on")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.channel_axis, self.dtype = channel_axis, np.dtype(dtype)

@@ -29,7 +29,7 @@ def conformance(
     dtype: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> type:
     """Return a class of tests for pytest, one a property: ``test_known_y``, ``test_scale``, ...
 

@@ -163,6 +163,14 @@ def test_a_wrong_argument_is_said_where_the_class_is_made(arguments: dict[str, o
         bnverify.conformance("torch.nn:BatchNorm1d", **arguments)  # type: ignore[arg-type]
 
 
+def test_dtype_and_settings_are_read_from_values_or_refused() -> None:
+    with pytest.raises(UsageError, match="dtype is 3"):
+        bnverify.check("torch.nn:BatchNorm1d", dtype=3)  # type: ignore[arg-type]
+    report = bnverify.check("torch.nn:BatchNorm1d", select="known-state", settings={"correction": 0})
+    assert report.outcomes[0].status == "failed"
+    assert report.convention["correction"] == 0
+
+
 def outcome(status: str, required: bool) -> Outcome:
     return Outcome("scale", status, required, "a claim", "a source", message="the reason")
 

@@ -74,6 +74,7 @@ def test_the_kinds_reach_what_they_promise(kind: str, condition: Any) -> None:
         ({"dtypes": []}, "float32"),
         ({"ranks": [6]}, "2 to 5"),
         ({"ranks": []}, "2 to 5"),
+        ({"ranks": 4}, "2 to 5"),
         ({"ranks": [2], "channel_axis": 3}, "axis 3"),
         ({"channels": 0}, "at least 1"),
         ({"kind": "known", "eps": 1e-5}, "leave eps out"),

@@ -223,6 +223,17 @@ def test_a_compiled_layer_merges_what_it_knows_of_each_plane(shape: tuple[int, .
     require_the_same_step(layer, compiled, x, dy, ROUNDINGS)
 
 
+@each_mode
+def test_a_compiled_gradient_of_torch_func_is_the_gradient(training: bool) -> None:
+    """The compiler tells a function of autograd that x needs no gradient, although torch.func asks for it."""
+    layer, x = layer_for(training), data(4, C, 3, 3)
+
+    def dx(x: Any) -> Any:
+        return torch.func.grad(scalar(layer))(x)
+
+    require_close(torch.compile(dx, fullgraph=True, backend="aot_eager")(x).detach(), dx(x).detach())
+
+
 @pytest.mark.parametrize("shape", [(0, C, 3, 3), (4, C, 0, 3)], ids=str)
 def test_a_compiled_layer_takes_an_empty_batch(shape: tuple[int, ...]) -> None:
     layer = layer_for(True, torch.float32, track_running_stats=True)

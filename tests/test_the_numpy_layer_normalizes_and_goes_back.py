@@ -121,6 +121,12 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize("channels", [0, -1, 2.0])
+def test_a_layer_without_channels_is_refused(channels: Any) -> None:
+    with pytest.raises(UsageError, match="a whole number from 1 on"):
+        _ = BatchNorm(channels)
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_has_no_answer_is_refused_and_changes_nothing(what: str) -> None:
     x, options, message = REFUSED[what]

@@ -129,6 +129,9 @@ def _unfold(value: Tensor, size: int) -> Tensor:
 
 
 def _wanted(results: tuple[Tensor, ...], needed: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
+    """Return the gradients that are asked for; a compiler says no even where torch.func asks, and drops what is spare."""
+    if torch.compiler.is_compiling():
+        return results
     return tuple(r if n else None for r, n in zip(results, needed, strict=True))
 
 
