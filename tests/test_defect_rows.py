@@ -18,7 +18,6 @@ from bnverify.case import Case
 from bnverify.compare import Disagreement, require_expected
 from bnverify.defects import defects
 from bnverify.faults.catalogue import fault_subject
-from bnverify.faults.degenerate import OneValueRefused
 from bnverify.subject import Raised, Subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own, in forward mode
@@ -205,10 +204,11 @@ def test_what_is_no_defect_keeps_its_bounds(row: Any) -> None:
 def test_one_value_may_be_refused_where_that_is_declared() -> None:
     row = defects()["J02"]
     settings = dict(text.split("=") for text in row.conventions)
-    report = bnverify.check(OneValueRefused(), select="one-value")
+    refusing = fault_subject("one-value-refused").implementation
+    report = bnverify.check(refusing, select="one-value")
     assert report.exit_code == 1
     assert "as the convention one_value = beta declares" in report.outcomes[0].message
-    assert bnverify.check(OneValueRefused(), settings=settings, select="o*").exit_code == 0
+    assert bnverify.check(refusing, settings=settings, select="o*").exit_code == 0
 
 
 @pytest.mark.parametrize("fault", ["one-value-infinite-state", "one-value-nan-gradients", "one-value-dx-unnormalized"])
@@ -226,4 +226,4 @@ def test_an_empty_batch_moves_the_state_of_the_fault_alone() -> None:
     observed = fault_subject("empty-batch-averaged").run(case)
     assert not np.array_equal(observed.running_var, case.running_var)
     with pytest.raises(Raised):
-        _ = subject_of_implementation(OneValueRefused(), "refused").run(case_of(1, 5))
+        _ = fault_subject("one-value-refused").run(case_of(1, 5))

@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "probes",
         "probing",
         "property",
+        "session",
         "strategies",
         "subject",
         "suite",
