@@ -67,6 +67,24 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
         TargetError: the target cannot be imported, or has the shape of no adapter.
     """
     found, module = load_target(target)
+    subject = recognized(found, target, module, convention, device)
+    if subject is not None:
+        return subject
+    kind = "class" if isinstance(found, type) else "function" if callable(found) else type(found).__name__
+    raise TargetError(
+        f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
+        f"the shapes that are, and a bnverify.Implementation wraps any other"
+    )
+
+
+def recognized(
+    found: object, target: str, module: ModuleType, convention: Convention | None, device: str
+) -> Subject | None:
+    """Return the subject of an object by the first adapter that knows its shape, or None.
+
+    Raises:
+        TargetError: an adapter knows the shape and refuses the object.
+    """
     for adapter in ADAPTERS:
         if adapter.framework is None or adapter.framework in sys.modules:
             recognize: Recognize = importlib.import_module(f"bnverify.adapters.{adapter.module}").recognize
@@ -80,8 +98,4 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
                 raise TargetError(f"{target}: looking at it raised {type(problem).__name__}: {problem}") from None
             if subject is not None:
                 return subject
-    kind = "class" if isinstance(found, type) else "function" if callable(found) else type(found).__name__
-    raise TargetError(
-        f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
-        f"the shapes that are, and a bnverify.Implementation wraps any other"
-    )
+    return None

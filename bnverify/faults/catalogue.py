@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 from bnverify import faults
 from bnverify.adapters.implementation import subject_of_implementation
+from bnverify.adapters.recognition import recognized
+from bnverify.adapters.signatures import is_function
+from bnverify.convention import Convention
 from bnverify.errors import UsageError
 from bnverify.faults.mutant import Mutant
 from bnverify.faults.structural import FAULTS
@@ -19,7 +23,7 @@ from bnverify.implementation import Implementation
 from bnverify.probing import probe
 from bnverify.subject import Subject
 
-FRAMEWORK_OF = {"layers": "torch", "ways": "torch"}
+FRAMEWORK_OF = {name: "torch" for name in ("layers", "layers_in_modes", "torch_functions", "ways")}
 """The package that a module of faults needs: without it the module's faults do not exist."""
 
 
@@ -48,25 +52,28 @@ def meaning(name: str) -> str:
     return document.partition("\n")[0].removeprefix("The fault: ").removesuffix(".")
 
 
-def fault_subject(name: str) -> Subject:
+def fault_subject(name: str, settings: Mapping[str, str] | None = None) -> Subject:
     """Return a fresh subject of this fault, probed as any target.
+
+    settings: fields of the convention to declare, as ``--set`` gives them; by default it is judged by its form's preset.
 
     Raises:
         UsageError: no fault has that name.
     """
     if name not in names():
         raise UsageError(f"no fault is called {name}; 'bnverify list faults' shows their names")
-    return probe(_subject(FAULTS[name][0] if name in FAULTS else None, name))
+    kind = FAULTS[name][0] if name in FAULTS else None
+    found = _subject(kind, name, None)
+    return probe(_subject(kind, name, found.convention.changed(settings)) if settings else found)
 
 
-def _subject(kind: Any, name: str) -> Subject:
+def _subject(kind: Any, name: str, convention: Convention | None) -> Subject:
     target = f"fault:{name}"
     if kind is None:
-        return subject_of_implementation(Mutant(name), target)
-    if not issubclass(kind, Implementation):
-        from bnverify.adapters.torch_module import recognize
-
-        layer = recognize(kind, target, sys.modules[kind.__module__], None, "cpu")
-        if layer is not None:
-            return layer
-    return subject_of_implementation(kind(), target)
+        return subject_of_implementation(Mutant(name), target, convention)
+    if is_function(kind) or not issubclass(kind, Implementation):
+        found = recognized(kind, f"fault:{kind.__name__}", sys.modules[kind.__module__], convention, "cpu")
+        if found is None:
+            raise UsageError(f"the fault {name} has the shape of no target")
+        return found.with_capabilities(target=target)
+    return subject_of_implementation(kind(), target, convention)

@@ -14,13 +14,14 @@ from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 
 RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
-FAULTS: dict[str, tuple[type[Any], str]] = {}
-"""Each fault's class and its meaning, by name: an Implementation, or a layer of Torch with BatchNorm's constructor."""
-Kind = TypeVar("Kind", bound=type[Any])
+FAULTS: dict[str, tuple[Any, str]] = {}
+"""Each fault and its meaning, by name: an Implementation, a layer of Torch with BatchNorm's constructor, or a function in
+any form that an adapter knows (of the course exercise the forward pass, with the backward pass beside it in its module)."""
+Kind = TypeVar("Kind", bound=Callable[..., Any])
 
 
 def fault(name: str, meaning: str) -> Callable[[Kind], Kind]:
-    """Register an implementation or a layer with one structural fault."""
+    """Register an implementation, a layer or a function with one structural fault."""
 
     def register(kind: Kind) -> Kind:
         if name in FAULTS:
