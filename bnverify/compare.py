@@ -28,9 +28,12 @@ class Finding:
     excess: float
     case: Case
     drawn: tuple[tuple[str, str], ...] = ()
+    fits: tuple[str, ...] = ()
+    """Conventions, as FIELD=VALUE, under each of which the property holds."""
 
     def __str__(self) -> str:
-        return f"got {self.got}, but should be {self.should_be}"
+        told = f"got {self.got}, but should be {self.should_be}"
+        return f"{told}; it fits the convention {' or '.join(self.fits)}" if self.fits else told
 
 
 class Disagreement(Exception):

@@ -20,6 +20,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "debias": (False, True),
     "counts": (False, True),
     "state_moves_in": ("forward", "backward"),
+    "momentum_weighs": ("new", "old"),
 }
 """The values that a field may have, for the fields that are not numbers."""
 
@@ -49,6 +50,7 @@ class Convention:
     one_value: what one value a channel gives in training, ``raise`` or ``beta``; empty: what an empty batch gives.
     initial_mean, initial_var: the statistics of a fresh layer.  debias: whether the average is divided by its weight.
     counts: whether batches are counted (num_batches_tracked).  state_moves_in: ``forward`` or ``backward``.
+    momentum_weighs: what an argument called momentum is the weight of, the ``new`` batch or the ``old`` average.
 
     Raises:
         ConventionError: a field has a value that does not exist, or that this version does not judge.
@@ -70,6 +72,7 @@ class Convention:
     debias: bool = False
     counts: bool = False
     state_moves_in: str = "forward"
+    momentum_weighs: str = "new"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -84,6 +87,10 @@ class Convention:
             raise ConventionError(f"update_rate is {self.update_rate!r}, but should be a number or cumulative")
         if isinstance(self.update_rate, float | int) and not 0 <= self.update_rate <= 1:
             raise ConventionError(f"update_rate is {self.update_rate}, but should lie between 0 and 1")
+
+    def momentum(self, update_rate: float) -> float:
+        """Return what a target of this convention is given as momentum."""
+        return update_rate if self.momentum_weighs == "new" else 1 - update_rate
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -108,8 +115,12 @@ PRESETS: Mapping[str, Convention] = {
     "torch": Convention(name="torch", correction=1, one_value="raise", empty="empty", counts=True),
     "torch-function": Convention(name="torch-function", correction=1, one_value="raise", empty="empty"),
     "textbook": Convention(name="textbook", correction=0, one_value="beta", empty="undefined"),
-    "textbook-old": Convention(name="textbook-old", correction=0, one_value="beta", empty="undefined"),
-    "course": Convention(name="course", correction=0, one_value="beta", empty="undefined", initial_var=0.0),
+    "textbook-old": Convention(
+        name="textbook-old", correction=0, one_value="beta", empty="undefined", momentum_weighs="old"
+    ),
+    "course": Convention(
+        name="course", correction=0, one_value="beta", empty="undefined", initial_var=0.0, momentum_weighs="old"
+    ),
     "numpy": Convention(name="numpy", correction=0, one_value="beta", empty="undefined"),
     "generated": Convention(name="generated", correction=1, one_value="beta", empty="undefined"),
 }

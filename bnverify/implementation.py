@@ -63,8 +63,8 @@ class Implementation:
 class Session(Protocol):
     """A layer that lives on from call to call, and can be copied and saved."""
 
-    def step(self, x: Any, *, training: bool) -> Any:
-        """Call the layer and return y."""
+    def step(self, x: Any, *, training: bool | None) -> Any:
+        """Call the layer in a mode, or with None in the mode that it is in, and return y."""
         ...
 
     def statistics(self) -> tuple[Any, Any, int | None]:
@@ -72,7 +72,7 @@ class Session(Protocol):
         ...
 
     def copied(self, how: str) -> Session:
-        """Return a copy made by ``deepcopy``, or by ``load``: a fresh layer given the saved state."""
+        """Return a copy made by ``deepcopy``, or by ``load``: a fresh layer given the saved state; or a ``fresh`` layer."""
         ...
 
 

@@ -57,6 +57,12 @@ CAPABILITIES: Mapping[str, Capability] = {
     "session": Capability(
         lambda s, c: s.session(c).step(c.x, training=True), (("session",),), "the target does not live on between calls"
     ),
+    "fresh": Capability(
+        lambda s, c: s.session(c).copied("fresh").statistics(),
+        (("session",),),
+        "the target does not live on between calls",
+        ("session",),
+    ),
 }
 """In the order in which they are tried."""
 

@@ -27,6 +27,7 @@ CAPABILITIES = (
     "merge",
     "autograd",
     "session",
+    "fresh",
     "options",
     "compiled",
     "threads",
@@ -38,7 +39,8 @@ CAPABILITIES = (
 """What a property may need beyond forward in training.
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
-calls. ``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
+calls; ``fresh``: one that is built anew.
+``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
 ``compiled``, ``threads``, ``cuda``: another way of running a Torch target. ``autograd``: gradients that come from it.
 """
 

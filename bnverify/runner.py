@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
+from bnverify.alternatives import alternatives
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError
@@ -140,6 +141,8 @@ class _Run:
     """The precisions of the cases so far."""
     record: Record = field(default_factory=Record)
     failure: tuple[Any, Finding | str] | None = None
+    failing_at: tuple[Case, Mapping[str, Any]] | None = None
+    """The case and the further arguments with which the failure that is kept was found."""
     failing: bool = False
 
     def outcome(self, blank: Outcome) -> Outcome:
@@ -165,6 +168,8 @@ class _Run:
             finding = self.failure[1]
             if isinstance(finding, str):
                 return replace(common, status="errored", message=finding)
+            if self.shrink:
+                finding = replace(finding, fits=tuple(self._fitting()))
             return replace(
                 common,
                 status="failed",
@@ -184,6 +189,24 @@ class _Run:
         if record.worst_case is None and not record.judged and self.prop.data not in ("one value", "empty"):
             return replace(common, status="undecided", message="no case was compared with anything")
         return replace(common, status="passed", worst_ratio=record.worst_ratio)
+
+    def _fitting(self) -> Iterator[str]:
+        """Yield the settings of the convention under each of which the failing case and those before it pass."""
+        if self.failing_at is None:
+            return
+        case, drawn = self.failing_at
+        for setting, subject, moved in alternatives(self.subject, case):
+            with recording(Record()):
+                try:
+                    self.prop.check(subject, moved, **drawn)
+                except (Disagreement, Raised, CheckerError):
+                    continue
+            again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
+            again._draw(
+                Power(self.prop, subject.convention), [subject], max(self.cases, self.profile.fewest), patience=1
+            )
+            if again.failure is None:
+                yield setting
 
     def _device(self) -> str:
         return str(self.subject.implementation.device)
@@ -273,20 +296,20 @@ class _Run:
             raise CheckerError(f"{self.prop.name}, {case.dtype}, seed {self.seed}: {problem}") from problem
         except Disagreement as problem:
             shown = tuple((name, repr(value)) for name, value in drawn.items())
-            self._keep(case, replace(problem.finding, drawn=shown))
+            self._keep(case, drawn, replace(problem.finding, drawn=shown))
             raise
         except Raised as problem:
-            self._keep(case, f"raised {problem.cause} at {case!r}")
+            self._keep(case, drawn, f"raised {problem.cause} at {case!r}")
             raise
 
-    def _keep(self, case: Case, finding: Finding | str) -> None:
+    def _keep(self, case: Case, drawn: Mapping[str, Any], finding: Finding | str) -> None:
         """Keep the smallest failure so far, by the number of values and the length of its text."""
         if not self.failing:
             self.failing, self._shrink_deadline = True, time.perf_counter() + self.profile.shrink_seconds
         judged = finding.case if isinstance(finding, Finding) else case
         size = (judged.x.size, len(repr(judged)))
         if self.failure is None or size < self.failure[0]:
-            self.failure = (size, finding)
+            self.failure, self.failing_at = (size, finding), (case, drawn)
 
 
 def _gradient_mutations(prop: Property) -> list[str]:

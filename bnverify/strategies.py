@@ -370,8 +370,10 @@ def pooled_cases(draw: st.DrawFn, subject: Subject) -> Case:
     """Cases of one shape, eps and update_rate, in float32: whatever is compiled, is so once for each mode."""
     shape = (4, *(3, 2, 2)[: subject.ranks[0] - 2])
     numbers = np.random.default_rng(draw(_whole(0, 2**32 - 1), label="seed"))
-    rows = numbers.standard_normal((subject.channels or 3, int(np.prod(shape)))) * 3 + numbers.integers(-9, 9)
     dtype = "float32" if "float32" in subject.dtypes else subject.dtypes[0]
+    channels, far = subject.channels or 3, 128 if dtype == "float32" else 1
+    rows = numbers.standard_normal((channels, int(np.prod(shape)))) * 3
+    rows += numbers.integers(-9, 9) + far * numbers.integers(-9, 9, size=(channels, 1))
     declared = subject.convention.update_rate
     rate = float(declared) if isinstance(declared, float | int) else 0.25
     return assemble(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,18 @@ class Subject:
     def with_capabilities(self, **changes: Any) -> Subject:
         """Return this subject with other dtypes, ranks or capabilities."""
         return replace(self, **changes)
+
+    def under(self, convention: Convention) -> Subject:
+        """Return this subject judged by another convention; a form whose calls follow it is called so, too."""
+        implementation = self.implementation
+        if self.form != "implementation":
+            implementation = copy.copy(implementation)
+            implementation.convention = convention
+        options = {
+            name: option.under(replace(convention, update_rate=option.convention.update_rate))
+            for name, option in self.options.items()
+        }
+        return replace(self, convention=convention, implementation=implementation, options=options)
 
     def run(
         self,
@@ -326,8 +339,8 @@ class OpenSession:
     subject: Subject
     session: Session
 
-    def step(self, x: Array, *, training: bool) -> Array | None:
-        """Call the layer in a mode and return y.
+    def step(self, x: Array, *, training: bool | None) -> Array | None:
+        """Call the layer in a mode, or with None in the one that it is in, and return y.
 
         Raises:
             Raised: the layer raised.
@@ -352,6 +365,6 @@ class OpenSession:
         }
 
     def copied(self, how: str) -> OpenSession:
-        """Return a copy of the layer, made by ``deepcopy``, or by saving and loading its state (``load``)."""
+        """Return a copy of the layer, made by ``deepcopy``, by saving and loading its state (``load``), or a ``fresh`` one."""
         with _caught():
             return OpenSession(self.subject, self.session.copied(how))

@@ -16,7 +16,7 @@ GRADIENT_OF = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
     needs=["autograd"],
     data="unit",
     weight=0.5,
-    catches=["dx-wrong-beside-frozen-gamma", "parameters-forgotten-beside-frozen-x"],
+    catches=["dx-wrong-beside-frozen-gamma", "parameters-forgotten-beside-frozen-x", "frozen-means-inference"],
 )
 def frozen(subject, case):
     expected = bounds.training(case)

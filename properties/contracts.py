@@ -44,7 +44,7 @@ def inputs_unchanged(subject, case):
     needs=["inference", "state"],
     claim="inference changes neither running_mean nor running_var",
     source="Ioffe and Szegedy 2015, algorithm 2",
-    catches=["inference-updates-state"],
+    catches=["inference-updates-state", "training-flag-ignored", "inference-under-gradients-averaged"],
 )
 def inference_keeps_state(subject, case):
     for training, gradients in modes(subject):
@@ -82,7 +82,7 @@ def determinism(subject, case):
     data="unit",
     needs=["gradients"],
     source="differentiation reads the forward pass",
-    catches=["differs-under-gradients"],
+    catches=["differs-under-gradients", "state-moves-in-backward", "recomputed-step-averaged-again"],
     claim="y and the state are the same whether gradients are asked for or not, within their bounds",
 )
 def gradients_do_not_change_y(subject, case):
@@ -106,7 +106,14 @@ def gradients_do_not_change_y(subject, case):
     data="unit",
     source="the declared form: y and gradients as their inputs",
     claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
-    catches=["output-promoted", "output-flattened", "gradient-missing", "parameter-gradient-shape", "gamma-detached"],
+    catches=[
+        "output-promoted",
+        "output-flattened",
+        "gradient-missing",
+        "parameter-gradient-shape",
+        "gamma-detached",
+        "virtual-batches-padded",
+    ],
 )
 def output_form(subject, case):
     for training, gradients in modes(subject):
@@ -154,7 +161,7 @@ def state_detached(subject, case):
     "double-precision",
     source="a result is as precise as the type that it comes in",
     claim="data of float64 are computed in float64 throughout: y, gradients and state, in training and inference",
-    catches=["float32-inside", "float32-inside-layer"],
+    catches=["float32-inside", "float32-inside-layer", "float32-accumulator"],
     precisions=["float64"],
 )
 def double_precision(subject, case):

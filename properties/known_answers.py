@@ -39,7 +39,18 @@ GRADIENTS = (
     source=SOURCE,
     needs=["eps"],
     data="known",
-    catches=[*FORWARD, "identity", "eps-ignored", "tail-ignored", "instance-statistics"],
+    catches=[
+        *FORWARD,
+        "identity",
+        "eps-ignored",
+        "tail-ignored",
+        "instance-statistics",
+        "eps-of-its-own-on-planes",
+        "training-never-heard",
+        "eps-as-floor",
+        "square-for-root",
+        "eps-of-another-library",
+    ],
 )
 def known_y(subject, case):
     require_outputs(subject.run(case), bounds.training(case), ("y",), case=case, known=True)
@@ -51,7 +62,7 @@ def known_y(subject, case):
     source=SOURCE,
     needs=["eps", "gradients"],
     data="known",
-    catches=[*GRADIENTS, "stale-cache", "gradient-missing", "gradients-accumulate"],
+    catches=[*GRADIENTS, "stale-cache", "gradient-missing", "gradients-accumulate", "eps-of-its-own-in-backward"],
 )
 def known_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
@@ -74,6 +85,14 @@ def known_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
+        "stored-variance-over-m",
+        "eps-stored-with-variance",
+        "correction-by-rank",
+        "correction-over-all-values",
+        "correction-by-samples",
+        "textbook-stores-corrected-variance",
+        "exercise-stores-corrected-variance",
+        "layer-stores-variance-over-m",
     ],
 )
 def known_state(subject, case):
@@ -95,6 +114,7 @@ def known_state(subject, case):
         "inference-mean-ignored",
         "inference-gamma-missing",
         "inference-beta-missing",
+        "training-flag-ignored",
     ],
 )
 def known_inference(subject, case):

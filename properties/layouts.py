@@ -26,7 +26,7 @@ HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channe
     data="thick",
     weight=0.5,
     draws=HELD,
-    catches=["x-taken-as-contiguous", "gradients-wrong-channels-last"],
+    catches=["x-taken-as-contiguous", "gradients-wrong-channels-last", "correction-missing-channels-last"],
 )
 def layout_input(subject, case, held):
     """For strides of 0 x is first made constant along the axes that ``held`` names; it varies along the others."""

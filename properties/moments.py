@@ -30,6 +30,10 @@ def rows_of_y(subject, case):
         "beta-missing",
         "gamma-missing",
         "identity",
+        "mean-of-the-type-of-x",
+        "squares-in-a-small-range",
+        "moments-helper-in-one-pass",
+        "one-pass-clamped",
     ],
 )
 def moments(subject, case):

@@ -84,7 +84,7 @@ def bias_false(subject, case):
     needs=["track_running_stats=False"],
     data="unit",
     weight=0.5,
-    catches=["untracked-by-initial", "tracking-ignored"],
+    catches=["untracked-by-initial", "tracking-ignored", "untracked-samples-apart", "untracked-training-by-initial"],
 )
 def track_running_stats_false(subject, case):
     option = "track_running_stats=False"

@@ -49,6 +49,7 @@ def with_other(subject, case, names):
         "parameters-remembered",
         "training-remembered-by-x",
         "identity",
+        "training-never-heard",
     ],
 )
 def arguments_of_training(subject, case):
@@ -73,6 +74,7 @@ def arguments_of_training(subject, case):
         "eps-ignored",
         "fold-remembered",
         "parameters-remembered",
+        "eps-of-another-library",
     ],
 )
 def arguments_of_inference(subject, case):
@@ -145,7 +147,13 @@ def irrelevant_upstream(subject, case):
     source="Ioffe and Szegedy 2015, section 3.1: in inference y is a function of its input alone",
     needs=["inference"],
     data="unit",
-    catches=["inference-batch-statistics", "batch-mates-scaled", "odd-sample-skipped"],
+    catches=[
+        "inference-batch-statistics",
+        "batch-mates-scaled",
+        "odd-sample-skipped",
+        "batch-in-inference-without-gradients",
+        "virtual-batches-padded",
+    ],
 )
 def batch_mates(subject, case):
     """The samples are those of the first axis of length 2 or more beside the channels'."""

@@ -34,7 +34,7 @@ def _rescaled(case, a):
     source=SOURCE,
     needs=["eps"],
     draws=EXPONENTS,
-    catches=["eps-outside-root", "eps-ignored", "gamma-absolute", "root-missing", "identity"],
+    catches=["eps-outside-root", "eps-ignored", "gamma-absolute", "root-missing", "identity", "square-for-root"],
 )
 def scale(subject, case, a):
     scaled, plain, a = _rescaled(case, a)

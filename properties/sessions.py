@@ -39,7 +39,14 @@ def rate_of(subject, case, steps):
     needs=["session", "state"],
     data="unit",
     draws={"modes": lambda subject: st.lists(st.booleans(), min_size=2, max_size=4).map(lambda m: [True, *m])},
-    catches=["mode-of-first-call", "inference-by-last-batch", "every-other-batch", "size-of-first-batch"],
+    catches=[
+        "mode-of-first-call",
+        "inference-by-last-batch",
+        "every-other-batch",
+        "size-of-first-batch",
+        "layer-stores-variance-over-m",
+        "statistics-of-the-batch-before",
+    ],
 )
 def modes_in_any_order(subject, case, modes):
     """Each call is judged from the state that was observed before it, so bounds do not add up."""

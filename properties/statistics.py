@@ -54,6 +54,12 @@ def _after(subject, case, rates):
         "running-correction-flipped",
         "state-updated-twice",
         "update-rate-ignored",
+        "rate-swapped-on-planes",
+        "new-statistics-dropped",
+        "average-corrected",
+        "exercise-weighs-the-new",
+        "momentum-weighs-the-old",
+        "average-debiased",
     ],
 )
 def repeat(subject, case, steps):
@@ -77,7 +83,13 @@ def repeat(subject, case, steps):
     needs=["state"],
     data="unit",
     draws={"steps": lambda subject: st.integers(1, 3)},
-    catches=["running-rate-swapped", "running-not-updated", "running-not-decayed", "update-rate-ignored"],
+    catches=[
+        "running-rate-swapped",
+        "running-not-updated",
+        "running-not-decayed",
+        "update-rate-ignored",
+        "statistics-as-sums",
+    ],
 )
 def cumulative(subject, case, steps):
     """Has no meaning where update_rate is fixed: then the case's own rate makes the steps."""

@@ -16,7 +16,7 @@ SIGNATURE = ("x", "gamma", "beta", "bn_param")
 
 
 class Course(Implementation):
-    """momentum is the weight of the old average; the averages are written back into bn_param."""
+    """The averages are written back into bn_param."""
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], convention: Convention) -> None:
         self.function, self.gradient, self.convention = forward, backward, convention
@@ -37,7 +37,7 @@ class Course(Implementation):
         bn_param = {
             "mode": "train" if training else "test",
             "eps": eps,
-            "momentum": 1 - update_rate,
+            "momentum": self.convention.momentum(update_rate),
             "running_mean": running_mean,
             "running_var": running_var,
         }

@@ -57,6 +57,10 @@ def subject_of_implementation(
     chosen = convention or implementation.convention
     if not isinstance(chosen, Convention):
         raise TargetError(f"{target}: convention is {chosen!r}, but should be a bnverify.Convention")
+    if convention is not None and convention.momentum_weighs != "new":
+        raise TargetError(
+            f"{target}: an implementation is given update_rate, so that momentum_weighs has no meaning for it"
+        )
     if implementation.device not in ("cpu", "cuda"):
         raise TargetError(f"{target}: device is {implementation.device!r}, but should be 'cpu' or 'cuda'")
     ranks = implementation.ranks

@@ -14,8 +14,6 @@ from bnverify.precision import DTYPES
 from bnverify.subject import NumpyArrays, Subject
 
 SIGNATURE = ("gamma", "beta", "moving_mean", "moving_var", "eps", "momentum")
-OLD_MOMENTUM = "textbook-old"
-"""The convention of older texts, in which momentum is the weight of the old average."""
 
 
 class Textbook(Implementation):
@@ -44,7 +42,7 @@ class Textbook(Implementation):
         training: bool,
     ) -> Forward:
         """Return y and the statistics that the function returned; inference runs with gradients switched off."""
-        momentum = 1 - update_rate if self.convention.name == OLD_MOMENTUM else update_rate
+        momentum = self.convention.momentum(update_rate)
         _, shape, _ = channel_layout(x.shape, 1)
         arguments = [v.reshape(shape) for v in (gamma, beta, running_mean, running_var)]
         if self.arrays == "numpy":

@@ -42,7 +42,8 @@ class TorchFunction(ByAutograd):
         training: bool,
     ) -> Forward:
         """Return y and the statistics as the function left them."""
-        y = self.function(x, running_mean, running_var, gamma, beta, training, update_rate, eps)
+        momentum = self.convention.momentum(update_rate)
+        y = self.function(x, running_mean, running_var, gamma, beta, training, momentum, eps)
         return Forward(y, running_mean, running_var, (y, (x, gamma, beta)))
 
 

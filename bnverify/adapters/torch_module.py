@@ -108,11 +108,11 @@ class TorchModule(ByAutograd):
         with torch.no_grad():
             for name in _held(layer, given):
                 getattr(layer, name).copy_(given[name])
-        return TorchSession(layer, lambda: self._layer(gamma, eps, update_rate))
+        return TorchSession(layer, lambda: self._layer(gamma, eps, update_rate), isinstance(self.module, nn.Module))
 
     def _layer(self, gamma: Any, eps: float, update_rate: float) -> Any:
         cumulative = self.convention.update_rate == CUMULATIVE
-        momentum = None if cumulative else update_rate
+        momentum = None if cumulative else self.convention.momentum(update_rate)
         if isinstance(self.module, nn.Module):
             layer: Any = copy.deepcopy(self.module)
             layer.eps, layer.momentum = eps, momentum
@@ -126,14 +126,15 @@ class TorchModule(ByAutograd):
 
 @dataclass
 class TorchSession:
-    """One layer that lives on; ``fresh`` builds another of its settings."""
+    """One layer that lives on; ``fresh`` builds another of its settings, from an instance where that was the target."""
 
     layer: Any
     fresh: Callable[[], Any]
+    of_instance: bool
 
-    def step(self, x: Any, *, training: bool) -> Any:
-        """Call the layer in a mode."""
-        return self.layer.train(training)(x)
+    def step(self, x: Any, *, training: bool | None) -> Any:
+        """Call the layer in a mode, or with None in the one that it is in."""
+        return (self.layer if training is None else self.layer.train(training))(x)
 
     def statistics(self) -> tuple[Any, Any, int | None]:
         """Return the buffers, and the counter where the layer has one."""
@@ -141,8 +142,8 @@ class TorchSession:
         return self.layer.running_mean, self.layer.running_var, None if count is None else int(count)
 
     def copied(self, how: str) -> TorchSession:
-        """Return a copy by deepcopy, or a fresh layer given the saved state."""
-        return TorchSession(_COPIES[how](self), self.fresh)
+        """Return a copy by deepcopy, a fresh layer given the saved state, or one that is fresh."""
+        return TorchSession(_COPIES[how](self), self.fresh, self.of_instance)
 
 
 def _loaded(session: TorchSession) -> Any:
@@ -154,9 +155,16 @@ def _loaded(session: TorchSession) -> Any:
     return layer
 
 
+def _fresh(session: TorchSession) -> Any:
+    if session.of_instance:
+        raise TypeError("the target is an instance, which is not built anew")
+    return session.fresh()
+
+
 _COPIES: Mapping[str, Callable[[TorchSession], Any]] = {
     "deepcopy": lambda session: copy.deepcopy(session.layer),
     "load": _loaded,
+    "fresh": _fresh,
 }
 
 

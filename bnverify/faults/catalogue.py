@@ -23,7 +23,7 @@ from bnverify.implementation import Implementation
 from bnverify.probing import probe
 from bnverify.subject import Subject
 
-FRAMEWORK_OF = {name: "torch" for name in ("layers", "layers_in_modes", "torch_functions", "ways")}
+FRAMEWORK_OF: Mapping[str, str] = dict.fromkeys(("layers", "layers_in_modes", "torch_functions", "ways"), "torch")
 """The package that a module of faults needs: without it the module's faults do not exist."""
 
 

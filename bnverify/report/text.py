@@ -60,6 +60,9 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
         yield f"  because {outcome.message}"
         return
     yield f"  got     {outcome.finding.got}, but should be {outcome.finding.should_be}"
+    if outcome.finding.fits:
+        settings = " or ".join(f"--set {setting}" for setting in outcome.finding.fits)
+        yield f"  fits    {settings}: right, if that is the convention that is meant"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
 
 

@@ -1,0 +1,66 @@
+"""Alternatives: by which other convention a deviation would be right, so that a message can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnverify.case import Case
+from bnverify.convention import Convention
+from bnverify.errors import ConventionError
+from bnverify.subject import Subject
+
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "correction": ("0", "1"),
+    "momentum_weighs": ("new", "old"),
+    "one_value": ("raise", "beta"),
+    "empty": ("raise", "empty"),
+    "initial_var": ("0", "1"),
+    "channel_axis": ("1", "-1"),
+    "eps": ("1e-3", "1e-5", "1e-6"),
+    "update_rate": ("0.1", "0.01"),
+}
+"""What is tried, by field. Values that ask nothing (empty = undefined) fit everything and name nothing."""
+
+
+class Alternative(NamedTuple):
+    """A setting of one field, the subject judged by it, and the case as it is under it."""
+
+    setting: str
+    subject: Subject
+    case: Case
+
+
+def alternatives(subject: Subject, case: Case) -> Iterator[Alternative]:
+    """Yield what differs from the subject's convention in one field."""
+    declared = subject.convention
+    for field, values in VALUES.items():
+        for text in values:
+            try:
+                convention = declared.changed({field: text})
+            except ConventionError:
+                continue
+            if convention != declared and _has_a_meaning(field, subject):
+                yield Alternative(f"{field}={text}", subject.under(convention), _moved(case, convention))
+
+
+def _has_a_meaning(field: str, subject: Subject) -> bool:
+    """Return whether a field says something of a target of this form; a number that is declared is the user's own."""
+    if field in ("eps", "update_rate"):
+        return getattr(subject.convention, field) is None
+    return field != "momentum_weighs" or subject.form != "implementation"
+
+
+def _moved(case: Case, convention: Convention) -> Case:
+    """Return the case with the numbers and the channel axis that a convention fixes."""
+    changes: dict[str, Any] = {}
+    if convention.eps is not None:
+        changes["eps"] = convention.eps
+    if isinstance(convention.update_rate, float):
+        changes["update_rate"] = convention.update_rate
+    if convention.channel_axis != case.channel_axis:
+        data = {n: np.moveaxis(getattr(case, n), case.channel_axis, convention.channel_axis) for n in case.data_fields}
+        changes |= {**data, "channel_axis": convention.channel_axis}
+    return case.changed(**changes)

@@ -1,0 +1,159 @@
+"""Seeded faults of arithmetic: too few digits or too small a range inside, and eps in the wrong place or of the wrong size."""
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnverify.adapters.generated import GeneratedNumpy
+from bnverify.faults.structural import WithY, fault
+from bnverify.implementation import Forward
+from bnverify.layout import channel_layout
+
+HALF_SIZE = 2
+"""Bytes of a number of either half type."""
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+class _ByStatistics(WithY):
+    """The right code with y by other statistics."""
+
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        mean, var = self.statistics_of(x)
+        return self.normalized(x.astype(np.float64), gamma, beta, mean, var, eps).astype(x.dtype)
+
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        """Return the mean and the variance, of the shape that broadcasts against x."""
+        raise NotImplementedError
+
+    def exact(self, x: Any) -> tuple[Any, Any]:
+        """Return the right ones, in float64."""
+        axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
+        wide = x.astype(np.float64)
+        return wide.mean(axis=axes, keepdims=True), wide.var(axis=axes, keepdims=True)
+
+
+@fault("one-pass-in-half", "of half data mean(x²) - mean(x)² is taken in their own type: NaN at an ordinary mean")
+class OnePassInHalf(_ByStatistics):
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        if x.itemsize > HALF_SIZE:
+            return self.exact(x)
+        mean, _ = self.exact(x)
+        squares, _ = self.exact(x * x)
+        mean, squares = mean.astype(x.dtype), squares.astype(x.dtype)
+        return mean.astype(np.float64), (squares - mean * mean).astype(np.float64)
+
+
+@fault("mean-in-bfloat16", "the mean is kept in bfloat16: a constant channel is off by more, the larger its value")
+class MeanInBfloat16(_ByStatistics):
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        mean, var = self.exact(x)
+        return mean.astype("bfloat16").astype(np.float64), var
+
+
+@fault("mean-of-the-type-of-x", "of half data the mean is rounded to their type before it is subtracted")
+class MeanOfTheTypeOfX(_ByStatistics):
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        mean, var = self.exact(x)
+        return (mean.astype(x.dtype).astype(np.float64) if x.itemsize == HALF_SIZE else mean), var
+
+
+@fault("squares-in-a-small-range", "a variance above 65504 is infinite, in float32 and float64 too: y is beta")
+class SquaresInASmallRange(_ByStatistics):
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        mean, var = self.exact(x)
+        return mean, np.where(var > LARGEST_HALF, np.inf, var)
+
+
+@fault("float32-accumulator", "sums over a channel are taken in float32, one value after the other, in float64 too")
+class Float32Accumulator(_ByStatistics):
+    def statistics_of(self, x: Any) -> tuple[Any, Any]:
+        axis = self.convention.channel_axis
+        _, shape, m = channel_layout(x.shape, axis)
+        rows = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1).astype(np.float64)
+        mean = np.cumsum(rows.astype(np.float32), axis=1)[:, -1:].astype(np.float64) / m
+        squares = np.cumsum(((rows - mean) ** 2).astype(np.float32), axis=1)[:, -1:].astype(np.float64)
+        return mean.reshape(shape), (squares / m).reshape(shape)
+
+
+@fault(
+    "gamma-applied-first", "half data are multiplied by gamma in float16 before they are divided: infinite on the way"
+)
+class GammaAppliedFirst(WithY):
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        axes, shape, _ = channel_layout(x.shape, self.convention.channel_axis)
+        if x.itemsize > HALF_SIZE:
+            return y
+        wide = x.astype(np.float64)
+        product = (wide - wide.mean(axis=axes, keepdims=True)) * gamma.astype(np.float64).reshape(shape)
+        with np.errstate(over="ignore"):
+            beyond = np.where(abs(product) > LARGEST_HALF, np.copysign(np.inf, product), y.astype(np.float64))
+            return beyond.astype(x.dtype)
+
+
+@fault("eps-of-its-own-in-backward", "the backward pass uses eps = 1e-5, whatever the forward pass was given")
+class EpsOfItsOwnInBackward(GeneratedNumpy):
+    def forward(self, x: Any, gamma: Any, *rest: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(x, gamma, *rest, eps=eps, update_rate=update_rate, training=training)
+        if not training:
+            return out
+        axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
+        mean, own = out.saved[3], x.astype(np.float64)
+        inv_std = (1 / np.sqrt(own.var(axis=axes) + 1e-5)).astype(out.saved[4].dtype) if x.size else out.saved[4]
+        return out._replace(saved=(True, x, gamma, mean, inv_std))
+
+
+@fault("eps-stored-with-variance", "what is averaged into running_var is v + eps, and inference adds eps again")
+class EpsStoredWithVariance(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        if not training:
+            return out
+        var = out.running_var
+        return out._replace(running_var=(var.astype(np.float64) + update_rate * eps).astype(var.dtype))
+
+
+@fault("eps-as-floor", "x is divided by the root of the larger of v and eps, in place of that of v + eps")
+class EpsAsFloor(GeneratedNumpy):
+    """Its gradients are those of this function: where eps is the larger, the root is a constant."""
+
+    def forward(
+        self, x: Any, gamma: Any, beta: Any, *state: Any, eps: float, update_rate: float, training: bool
+    ) -> Forward:
+        out = super().forward(x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
+        axes, shape, _ = channel_layout(x.shape, self.convention.channel_axis)
+        if not x.size:
+            return out
+        mean, var = (x.mean(axis=axes), x.var(axis=axes)) if training else state
+        inv_std = 1 / np.sqrt(np.maximum(var, var.dtype.type(eps)))
+        x_hat = (x - mean.reshape(shape)) * inv_std.reshape(shape)
+        y = (x_hat * gamma.reshape(shape) + beta.reshape(shape)).astype(x.dtype)
+        return out._replace(y=y, saved=(training, x_hat, inv_std, gamma, training & (var > eps)))
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        training, x_hat, inv_std, gamma, moving = saved
+        axes, shape, _ = channel_layout(dy.shape, self.convention.channel_axis)
+        dgamma, dbeta = (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
+        along = (dy * x_hat).mean(axis=axes, keepdims=True) * moving.reshape(shape)
+        inner = dy - training * dy.mean(axis=axes, keepdims=True) - x_hat * along
+        dx = (gamma * inv_std).reshape(shape) * inner
+        return dx.astype(dy.dtype), dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
+
+
+LEAST_EPS = 1e-5
+"""The least eps that some vendors' kernels take."""
+
+
+@fault(
+    "eps-shifted-into-variance",
+    "an eps below the kernel's least is raised to it, and the difference taken off running_var",
+)
+class EpsShiftedIntoVariance(GeneratedNumpy):
+    """Right in y: v + eps is what it was. The stored variance is off."""
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        var = out.running_var
+        return out if eps >= LEAST_EPS else out._replace(running_var=var + var.dtype.type(eps - LEAST_EPS))

@@ -1,0 +1,150 @@
+"""Seeded faults of functions like torch.nn.functional.batch_norm: one path of several, arguments that are not heard."""
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from bnverify.faults.structural import fault
+
+Tensor = torch.Tensor
+Row = Any
+"""A (C,) tensor; where there is none, None."""
+
+
+@fault("rate-swapped-on-planes", "for (N, C, H, W), which has a kernel of its own, momentum weighs the old average")
+def rate_swapped_on_planes(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right for every other rank."""
+    momentum = 1 - momentum if x.dim() == 4 else momentum
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("eps-of-its-own-on-planes", "for (N, C, H, W) eps is 1e-6 whatever is asked for, as in a second kernel")
+def eps_of_its_own_on_planes(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right for every other rank, and where 1e-6 is asked for."""
+    eps = 1e-6 if x.dim() == 4 else eps
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("small-eps-raised", "an eps below 1e-5 is raised to 1e-5 without a word")
+def small_eps_raised(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right for every other eps."""
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, max(eps, 1e-5))
+
+
+@fault("new-statistics-dropped", "the new statistics are computed and bound to a name, not written to the buffers")
+def new_statistics_dropped(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right in y, the gradients and inference."""
+    if training:
+        running_mean, running_var = running_mean.clone(), running_var.clone()
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("training-flag-ignored", "the flag of inference is not read: every call is one of training")
+def training_flag_ignored(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right in training."""
+    return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+
+
+@fault("training-never-heard", "the flag of training is not read: every call normalizes by the stored statistics")
+def training_never_heard(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right in inference; the statistics of training move as they should, and one value a channel is refused."""
+    if training:
+        _ = F.batch_norm(x.detach(), running_mean, running_var, None, None, True, momentum, eps)
+    if x.numel() == 0:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+
+
+@fault("batch-in-inference-without-gradients", "inference normalizes by the batch where x asks for no gradient")
+def batch_in_inference_without_gradients(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right where a gradient is asked for."""
+    if training or x.requires_grad or x.numel() <= x.size(1):
+        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    return F.batch_norm(x, None, None, weight, bias, True, momentum, eps)
+
+
+@fault(
+    "correction-missing-channels-last", "a channels-last x has a kernel of its own, which stores the variance over m"
+)
+def correction_missing_channels_last(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right where x is contiguous."""
+    if training and not x.is_contiguous():
+        return without_correction(x, running_mean, running_var, weight, bias, momentum, eps)
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("stored-variance-over-m", "the stored variance is divided by m, where the form divides by m - 1")
+def stored_variance_over_m(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right under the convention of a stored variance without correction."""
+    if training:
+        return without_correction(x, running_mean, running_var, weight, bias, momentum, eps)
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def without_correction(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, rate: float, eps: float
+) -> Tensor:
+    """Return y of a training step that averages the variance over m into ``running_var``."""
+    y = F.batch_norm(x, running_mean, running_var.clone(), weight, bias, True, rate, eps)
+    if x.numel():
+        wide = torch.promote_types(running_var.dtype, torch.float32)
+        with torch.no_grad():
+            var = x.to(wide).var(dim=[k for k in range(x.dim()) if k != 1], unbiased=False)
+            _ = running_var.copy_((1 - rate) * running_var.to(wide) + rate * var)
+    return y
+
+
+class _UpdateLater(torch.autograd.Function):
+    """The identity, whose backward pass averages the batch into the statistics."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, update: Any) -> Tensor:
+        ctx.update = update
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        ctx.update()
+        return dy, None
+
+
+@fault(
+    "state-moves-in-backward",
+    "the statistics are averaged in the backward pass: forward alone leaves them as they were",
+)
+def state_moves_in_backward(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right after a training step with its backward pass."""
+    if not training:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    later = x.detach()
+    y = F.batch_norm(x, running_mean.clone(), running_var.clone(), weight, bias, True, momentum, eps)
+
+    def update() -> None:
+        _ = F.batch_norm(later, running_mean, running_var, None, None, True, momentum, eps)
+
+    found: Tensor = _UpdateLater.apply(y, update)  # type: ignore[no-untyped-call]
+    return found
