@@ -115,22 +115,22 @@ def derive(name: str | None, form: str) -> int:
     "--check", "only_check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one."
 )
 def generate(only_check: bool) -> int:
-    """Write the generated code, or compare it with what the derivations give."""
-    from bnverify.codegen.write import stale, write
+    """Write the generated code and docs/defects.md, or compare them with the derivations and the registries."""
+    from bnverify.codegen import write as code
+    from bnverify.report import defects_document
 
+    parts = [code, *([defects_document] if defects_document.has_a_place() else [])]
     if only_check:
-        difference = stale()
+        difference = "\n".join(filter(None, (part.stale() for part in parts)))
         if difference:
             say(difference)
-            click.echo("the generated code is stale: run 'bnverify generate' and commit what it writes", err=True)
+            click.echo("what is generated is stale: run 'bnverify generate' and commit what it writes", err=True)
         return 1 if difference else 0
     try:
-        written = write()
+        written = [path for part in parts for path in part.write()]
     except OSError as problem:
-        raise UsageError(f"the generated code cannot be written: {problem}") from None
-    click.echo(
-        "\n".join(f"wrote {path.name}" for path in written) or "nothing to write: the generated code is up to date"
-    )
+        raise UsageError(f"what is generated cannot be written: {problem}") from None
+    click.echo("\n".join(f"wrote {path.name}" for path in written) or "nothing to write: all is up to date")
     return 0
 
 

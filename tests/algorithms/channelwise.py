@@ -60,6 +60,11 @@ class Channelwise(bnverify.Implementation):
         inv_std = 1 / np.sqrt(var + eps)
         return gamma * inv_std * dy, self.add(dy * ((x - mean) * inv_std)), self.add(dy)
 
+    def correction(self, x: Array) -> float:
+        """Return what the biased variance is multiplied by where it is stored, for x (N, C, *S)."""
+        count = x.size // x.shape[1]
+        return count / max(count - 1, 1)
+
     def precision(self, dtype: np.dtype[Any]) -> Any:
         """Return the dtype in which the steps compute for inputs of ``dtype``."""
         return np.promote_types(dtype, np.float32)
@@ -87,8 +92,7 @@ class Channelwise(bnverify.Implementation):
         saved = (training, x, gamma, rows, moments, weight, eps)
         if not training:
             return Forward(y, running_mean, running_var, saved)
-        count = rows.shape[1]
-        unbiased = moments[1] * (count / max(count - 1, 1))
+        unbiased = moments[1] * self.correction(x)
         new_mean, new_var = (
             ((1 - update_rate) * old + update_rate * new)[:, 0].astype(running_mean.dtype)
             for old, new in ((mean, moments[0]), (var, unbiased))

@@ -45,6 +45,8 @@ ALGORITHMS: Mapping[str, str] = {
     "folded, in half throughout": "half_throughout.py:FoldedInHalf",
     "in stages, in half throughout": "half_throughout.py:StagedInHalf",
     "once differentiable": "layers.py:OnceDifferentiableLayer",
+    "correction by sizes": "doubted.py:CorrectionBySizes",
+    "refuses eps = 0": "doubted.py:RefusesZeroEps",
     "textbook": "textbook.py:batch_norm",
     "textbook in float32": "textbook.py:batch_norm_in_float32",
 }
