@@ -208,24 +208,6 @@ class _Run:
                     self.prop.check(subject, moved, **drawn)
                 except (Disagreement, Raised, CheckerError):
                     continue
-            again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
-            again._draw(
-                Power(self.prop, subject.convention), [subject], max(self.cases, self.profile.fewest), patience=1
-            )
-            if again.failure is None:
-                yield setting
-
-    def _fitting(self) -> Iterator[str]:
-        """Yield the settings of the convention under each of which the failing case and those before it pass."""
-        if self.failing_at is None:
-            return
-        case, drawn = self.failing_at
-        for setting, subject, moved in alternatives(self.subject, case):
-            with recording(Record()):
-                try:
-                    self.prop.check(subject, moved, **drawn)
-                except (Disagreement, Raised, CheckerError):
-                    continue
             if subject.fixed_eps and "eps" in self.prop.needs:  # its data come with an eps of their own
                 yield setting
                 continue

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign.variants import ALGORITHMS
 from campaign.variants import subject as variant
 
-import bnverify
 from bnverify import bounds
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.adapters.implementation import subject_of_implementation
@@ -189,26 +187,6 @@ def test_right_code_is_not_failed_by_a_gradient_that_is_zero(name: str) -> None:
     assert abs(expected["dx"].exact.hi).max() < 1e-30
     for output in ("dx", "dgamma", "dbeta"):
         require_expected(observed[output], expected[output], what=output, case=case)
-
-
-@pytest.mark.parametrize(
-    "row", [d for d in defects().values() if set(d.accepted) & set(ALGORITHMS)], ids=lambda d: d.id
-)
-def test_what_is_no_defect_keeps_its_bounds(row: Any) -> None:
-    """The library's own layers are checked elsewhere, as a whole."""
-    for subject in (variant(name) for name in row.accepted if name in ALGORITHMS):
-        for rank in subject.ranks:
-            assert wrong(subject, case_of(*(5, 3, 4, 2, 3)[:rank])) == set()
-
-
-def test_one_value_may_be_refused_where_that_is_declared() -> None:
-    row = defects()["J02"]
-    settings = dict(text.split("=") for text in row.conventions)
-    refusing = fault_subject("one-value-refused").implementation
-    report = bnverify.check(refusing, select="one-value")
-    assert report.exit_code == 1
-    assert "as the convention one_value = beta declares" in report.outcomes[0].message
-    assert bnverify.check(refusing, settings=settings, select="o*").exit_code == 0
 
 
 @pytest.mark.parametrize("fault", ["one-value-infinite-state", "one-value-nan-gradients", "one-value-dx-unnormalized"])
