@@ -212,11 +212,17 @@ class _Run:
                 yield setting
                 continue
             again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
-            again._draw(
-                Power(self.prop, subject.convention), [subject], max(self.cases, self.profile.fewest), patience=1
-            )
+            again._repeat(self.cases)
             if again.failure is None:
                 yield setting
+
+    def _repeat(self, cases: int) -> None:
+        """Check as many cases as another run has, without counting what they show."""
+        power = Power(self.prop, self.subject.convention)
+        if self.prop.data in PLANS:
+            self._follow(PLANS[self.prop.data](self.subject, self.seed)[:cases], power)
+        else:
+            self._draw(power, [self.subject], max(cases, self.profile.fewest), patience=1)
 
     def _device(self) -> str:
         return str(self.subject.implementation.device)
@@ -228,10 +234,12 @@ class _Run:
             if self.cases and time.perf_counter() > until:
                 return
             case, self.cases = make(), self.cases + 1
-            try:
-                self._check(case, {})
-            except (Disagreement, Raised):
-                return
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    self._check(case, {})
+                except (Disagreement, Raised):
+                    return
             power.count(case, {})
 
     def _visit_the_rest(self, power: Power) -> None:
