@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("arithmetic", "case", "convention", "numpy", "torch"),
     ("oracle", "bounds", "expectation", "known_answers", "printed", "reach", "rounding_errors", "typical"),
     ("compare", "implementation"),
-    ("observation", "observing", "probes", "probing", "property", "strategies", "subject", "suite"),
+    ("assembling", "observation", "observing", "probes", "probing", "property", "strategies", "subject", "suite"),
     ("adapters",),
     ("faults", "outcome", "power"),
     ("runner",),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bnverify.adapters import subject_of
+from bnverify.assembling import assemble
 from bnverify.checking import single_thread
 from bnverify.compare import Record, recording
 from bnverify.probing import probe
 from bnverify.ranges import RANGES
-from bnverify.strategies import assemble
 from bnverify.suite import load
 
 SUBJECT = probe(subject_of("torch.nn:BatchNorm1d"))

@@ -8,12 +8,13 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from bnverify.assembling import assemble, channel
 from bnverify.case import Case
 from bnverify.known_answers import COUNTS, known_case, shapes_of
 from bnverify.memory import LAYOUTS
 from bnverify.precision import PRECISIONS
 from bnverify.ranges import RANGES, Range
-from bnverify.strategies import EPSILONS, KINDS, MANY, RATES, SIZES, SPATIAL, assemble, channel
+from bnverify.strategies import EPSILONS, KINDS, MANY, RATES, SIZES, SPATIAL
 from bnverify.subject import Subject
 
 T = TypeVar("T")
