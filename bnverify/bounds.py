@@ -35,22 +35,30 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _remembered(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep the latest results, by the content of the case and the other arguments."""
-    kept: OrderedDict[Any, R] = OrderedDict()
+def _keeping(key_of: Callable[[Any], Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep a function's latest results, by a key of the case and the other arguments."""
 
-    @wraps(function)
-    def remembering(*arguments: P.args, **named: P.kwargs) -> R:
-        case: Any = arguments[0]
-        key = (case.content, arguments[1:], tuple(named.items()))
-        if key not in kept:
-            kept[key] = function(*arguments, **named)
-            if len(kept) > REMEMBERED:
-                _ = kept.popitem(last=False)
-        kept.move_to_end(key)
-        return kept[key]
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        kept: OrderedDict[Any, R] = OrderedDict()
 
-    return remembering
+        @wraps(function)
+        def remembering(*arguments: P.args, **named: P.kwargs) -> R:
+            key = (key_of(arguments[0]), arguments[1:], tuple(named.items()))
+            if key not in kept:
+                kept[key] = function(*arguments, **named)
+                if len(kept) > REMEMBERED:
+                    _ = kept.popitem(last=False)
+            kept.move_to_end(key)
+            return kept[key]
+
+        return remembering
+
+    return decorate
+
+
+_remembered = _keeping(lambda case: case.content)
+_by_value = _keeping(lambda case: case.values)
+"""The exact answers of equal numbers are equal, be they float32 or float64."""
 
 
 class Statistics(NamedTuple):
@@ -72,31 +80,42 @@ def statistics(case: Case) -> Statistics:
     return Statistics(answers["batch_mean"].hi, answers["inv_std"].hi, case.rows(answers["centred"].hi))
 
 
+@_by_value
+def _answers(case: Case, bits: int) -> oracle.Answers:
+    return oracle.training(case, gradients=True, precision=bits)
+
+
 @_remembered
 def _step(case: Case) -> tuple[Expectations, oracle.Answers]:
     answers: dict[str, oracle.Exact] = {}
 
     def attempt(bits: int) -> Expectations:
-        answers.update(oracle.training(case, gradients=True, precision=bits))
+        answers.update(_answers(case, bits))
         return model.of_training(case, answers)
 
     return _precise_enough(attempt), answers
 
 
+@_by_value
+def _stored_answers(case: Case, bits: int) -> oracle.Answers:
+    return oracle.inference(case, gradients=True, precision=bits)
+
+
 @_remembered
 def inference(case: Case) -> Expectations:
     """Return what inference must give: y, dx, dgamma, dbeta, with bounds."""
-    return _precise_enough(
-        lambda bits: model.of_inference(case, oracle.inference(case, gradients=True, precision=bits))
-    )
+    return _precise_enough(lambda bits: model.of_inference(case, _stored_answers(case, bits)))
+
+
+@_by_value
+def _moved_answers(case: Case, correction: int, bits: int) -> oracle.Answers:
+    return oracle.running(case, correction, precision=bits)
 
 
 @_remembered
 def running(case: Case, correction: int) -> Expectations:
     """Return what one training step must leave in the state: running_mean and running_var, with bounds."""
-    return _precise_enough(
-        lambda bits: model.of_running(case, correction, oracle.running(case, correction, precision=bits))
-    )
+    return _precise_enough(lambda bits: model.of_running(case, correction, _moved_answers(case, correction, bits)))
 
 
 @_remembered

@@ -25,7 +25,7 @@ class Outcome:
 
     worst_ratio: the largest error divided by its bound; worst_at: where. power: see power.py. judged, beyond: values
     compared with a bound, and values outside its validity. exact, known: comparisons of known answers, and how many had
-    every bit right.
+    every bit right. planned: the cases of a plan; fewer ran where they took too long.
     """
 
     property: str
@@ -44,6 +44,7 @@ class Outcome:
     beyond: int = 0
     exact: int = 0
     known: int = 0
+    planned: int = 0
     seconds: float = 0.0
 
     def as_data(self) -> dict[str, Any]:

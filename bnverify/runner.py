@@ -18,6 +18,7 @@ from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError
 from bnverify.outcome import Outcome, place_of
+from bnverify.planned import PLANS, Plan
 from bnverify.power import Power
 from bnverify.precision import PRECISIONS
 from bnverify.property import OPTIONS, Property
@@ -101,7 +102,7 @@ def _worse(first: Outcome, second: Outcome) -> Outcome:
     """Return the outcome of two variants together."""
     order = ("errored", "failed", "undecided", "passed", "unsupported")
     chosen = min((first, second), key=lambda o: (order.index(o.status), -(o.worst_ratio or 0.0)))
-    return replace(chosen, cases=first.cases + second.cases)
+    return replace(chosen, cases=first.cases + second.cases, planned=first.planned + second.planned)
 
 
 @dataclass
@@ -145,9 +146,13 @@ class _Run:
     def outcome(self, blank: Outcome) -> Outcome:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
         power = Power(self.prop, self.subject.convention, without)
-        self._draw(power, [self.subject], self.profile.cases)
-        self._visit_the_rest(power)
-        self._sharpen(power)
+        plan = PLANS[self.prop.data](self.subject, self.seed) if self.prop.data in PLANS else ()
+        if plan:
+            self._follow(plan, power)
+        else:
+            self._draw(power, [self.subject], self.profile.cases)
+            self._visit_the_rest(power)
+            self._sharpen(power)
         if all(self.prop.is_blunt_in(PRECISIONS[name]) for name in self.subject.dtypes):
             power.leave_out(power.missing)
         record = self.record
@@ -159,6 +164,7 @@ class _Run:
             beyond=record.beyond,
             exact=record.exact,
             known=record.known,
+            planned=len(plan),
             worst_at=place_of(record.worst_case, self._device()),
         )
         if self.failure is not None:
@@ -183,10 +189,24 @@ class _Run:
             )
         if record.worst_case is None and not record.judged and self.prop.data not in ("one value", "empty"):
             return replace(common, status="undecided", message="no case was compared with anything")
-        return replace(common, status="passed", worst_ratio=record.worst_ratio)
+        fewer = f"{self.cases} of {len(plan)} planned sizes ran within the time" if self.cases < len(plan) else ""
+        return replace(common, status="passed", worst_ratio=record.worst_ratio, message=fewer)
 
     def _device(self) -> str:
         return str(self.subject.implementation.device)
+
+    def _follow(self, plan: Plan, power: Power) -> None:
+        """Check the cases of a plan one after the other, until time is up or one fails; the first runs in any case."""
+        until = time.perf_counter() + self.profile.seconds
+        for make in plan:
+            if self.cases and time.perf_counter() > until:
+                return
+            case, self.cases = make(), self.cases + 1
+            try:
+                self._check(case, {})
+            except (Disagreement, Raised):
+                return
+            power.count(case, {})
 
     def _visit_the_rest(self, power: Power) -> None:
         """Draw a case of each precision that chance has left out: the second, for the first is the smallest of all.

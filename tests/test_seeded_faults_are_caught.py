@@ -90,11 +90,13 @@ def test_every_fault_is_named_by_a_property() -> None:
 
 @pytest.mark.parametrize("prop", load(), ids=lambda p: p.name)
 def test_a_property_fails_every_fault_that_it_names_with_every_seed(prop: Property) -> None:
+    """A property that is left out at quick is tested at ci."""
     require_device(prop)
+    profile = PROFILES["ci" if prop.slow else "quick"]
     missed = []
     for fault in prop.catches:
         for seed in SEEDS:
-            outcome = run_property(prop, fault_subject(fault), PROFILES["quick"], seed, shrink=False)
+            outcome = run_property(prop, fault_subject(fault), profile, seed, shrink=False)
             if outcome.status != "failed":
                 missed.append(f"{fault}, seed {seed}: {outcome.status} {outcome.message}")
     assert missed == []
@@ -103,7 +105,8 @@ def test_a_property_fails_every_fault_that_it_names_with_every_seed(prop: Proper
 @pytest.mark.parametrize("prop", load(), ids=lambda p: p.name)
 def test_a_property_fails_right_code_with_no_seed(prop: Property) -> None:
     require_device(prop)
-    outcomes = [run_property(prop, right_for(prop), PROFILES["quick"], seed, shrink=False) for seed in SEEDS]
+    profile = PROFILES["ci" if prop.slow else "quick"]
+    outcomes = [run_property(prop, right_for(prop), profile, seed, shrink=False) for seed in SEEDS]
     assert [(o.status, o.message) for o in outcomes] == [("passed", "")] * len(SEEDS)
 
 

@@ -139,7 +139,7 @@ def _power(outcome: Outcome) -> str:
 def _note(outcome: Outcome) -> str:
     if outcome.status == "unsupported":
         return outcome.message
-    notes = []
+    notes = [outcome.message] if outcome.status == "passed" and outcome.message else []
     if outcome.known:
         notes.append(f"{outcome.exact} of {outcome.known} right in every bit")
     if outcome.beyond:
