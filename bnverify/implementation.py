@@ -61,7 +61,12 @@ class Implementation:
 
 
 class Session(Protocol):
-    """A layer that lives on from call to call, and can be copied and saved."""
+    """A layer that lives on from call to call, and can be copied and saved.
+
+    Optional, and checked where they are there: ``quietly(x, *, training) -> y`` calls it where nothing is differentiated;
+    ``assign(**vectors)`` writes gamma, beta, running_mean or running_var; ``hold(x) -> (y, backward)`` trains and returns
+    the way back ``backward(dy) -> (dx, dgamma, dbeta)``; ``summed(xs, dys) -> (dgamma, dbeta)`` gathers gradients.
+    """
 
     def step(self, x: Any, *, training: bool) -> Any:
         """Call the layer and return y."""

@@ -18,6 +18,7 @@ from bnverify.assembling import assemble, channel
 from bnverify.case import Case, DirectedCase, LinearCase
 from bnverify.convention import CUMULATIVE
 from bnverify.known_answers import COUNTS, known_case, shapes_of
+from bnverify.precision import PRECISIONS, largest, smallest_normal, smallest_subnormal
 from bnverify.ranges import RANGES, Range
 
 if TYPE_CHECKING:
@@ -282,6 +283,45 @@ def pooled_cases(draw: st.DrawFn, subject: Subject) -> Case:
     )
 
 
+@st.composite
+def tiny_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases of zeros of both signs and subnormal or whole numbers, with beta and the stored statistics 0, so that they matter.
+
+    Of float16 beside float32 parameters eps may be as small as the squares of x, which float32 has numbers for.
+    """
+    dtype, around, channels, seed = frames(draw, subject, SIZES[:8])
+    precision = PRECISIONS[dtype]
+    least, normal = smallest_subnormal(precision.data), smallest_normal(precision.data)
+    step = least * 2.0 ** draw(_whole(0, max(0, round(np.log2(normal / least)) - 3)), label="log2 step")
+    step = 1.0 if draw(_whole(0, 2), label="whole numbers if 2") == 2 else step
+    numbers = np.random.default_rng(seed)
+    rows = step * numbers.integers(-7, 8, size=(channels, int(np.prod(around))))
+    rows = np.where((rows == 0) & (numbers.random(rows.shape) < 0.5), -0.0, rows)
+    small = dtype == "float16-mixed" and step < 1 and draw(_choice((False, True)), label="eps as small as x²")
+    eps = step**2 if small else draw(_choice((2.0**-10, 2.0**-16, 0.25)), label="eps")
+    limits, rate = RANGES[dtype], rates(draw, subject)
+    case = assemble(numbers, subject, rows, around, dtype=dtype, limits=limits, eps=eps, rate=rate, note="unremarkable")
+    zeros = np.zeros(channels)
+    return case.changed(beta=zeros, running_mean=zeros, running_var=zeros, dy=case.dy * 2.0**-9 if small else case.dy)
+
+
+@st.composite
+def huge_cases(draw: st.DrawFn, subject: Subject) -> Case:
+    """Cases whose squares just sum up to a number of the type that sums are accumulated in, or x to one of its own.
+
+    In float64 they keep below 2^240, beyond which the bounds themselves leave the range.
+    """
+    dtype, around, channels, seed = frames(draw, subject, SIZES[:12])
+    precision, count = PRECISIONS[dtype], int(np.prod(around))
+    room = min(np.sqrt(largest(precision.accumulation) / count) / 64, largest(precision.data) / 8, 2.0**240)
+    numbers = np.random.default_rng(seed)
+    rows = 2.0 ** np.floor(np.log2(room)) * numbers.integers(-7, 8, size=(channels, count))
+    eps, limits, rate = draw(_choice(EPSILONS), label="eps"), RANGES[dtype], rates(draw, subject)
+    case = assemble(numbers, subject, rows, around, dtype=dtype, limits=limits, eps=eps, rate=rate, note="unremarkable")
+    most = largest(precision.parameters) / 4
+    return case.changed(running_var=np.minimum(rows.astype(np.float64).var(axis=1) * 1.5 + 1, most))
+
+
 STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "hard": hard_cases,
     "directed": directed_cases,
@@ -296,5 +336,7 @@ STRATEGIES: Mapping[str, Callable[[Any], st.SearchStrategy[Case]]] = {
     "two values": lambda subject: cases_of_count(subject, 2),
     "one value": lambda subject: cases_of_count(subject, 1),
     "empty": lambda subject: cases_of_count(subject, 0),
+    "tiny": tiny_cases,
+    "next to overflow": huge_cases,
 }
 """The strategies by the name that a property gives as its ``data``."""

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from bnverify.calling import Raised as Raised
+from bnverify.calling import caught, one_line
 from bnverify.case import CHANNEL, Array, Case, DirectedCase
-from bnverify.compare import require_form
 from bnverify.convention import Convention
-from bnverify.implementation import Forward, Implementation, Session
-from bnverify.interrupts import is_interrupt
+from bnverify.implementation import Forward, Implementation
 from bnverify.memory import LAYOUTS, Placed, contiguous
 from bnverify.precision import DTYPES
+from bnverify.session import OpenSession as OpenSession
+from bnverify.session import Statistics as Statistics
 
 STATE = ("running_mean", "running_var")
 WAYS = ("compiled", "threads", "cuda")
 """Ways of running a Torch target that must agree."""
 GRADIENTS = ("dx", "dgamma", "dbeta")
 SECONDS = ("second_x", "second_gamma", "second_dy")
-
-
-class Raised(Exception):
-    """The implementation raised, exited or returned garbage: ``cause`` says which, in one line."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -170,7 +163,7 @@ class Subject:
         inputs = self._inputs(case, leaves, layouts or {})
         for name, other in (alike or {}).items():
             inputs[name] = inputs[other]
-        with _caught():
+        with caught():
             out = self._forward(case, inputs, training)
             found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
@@ -182,6 +175,26 @@ class Subject:
         attached = tuple(n for n in STATE if found[n] is not None and self.arrays.attached(found[n]))
         return Observed(**seen, changed=self._changed(case, inputs, training), attached=attached)
 
+    def interleaved(self, cases: Sequence[Case], order: Sequence[int]) -> list[Observed]:
+        """Train on each case, forward alone, then run the backward passes in an order; return what was observed of each.
+
+        Raises:
+            Raised: as in :meth:`run`.
+        """
+        backward: Any = getattr(self.implementation, "backward", None)
+        given = [self._inputs(case, _LEAVES if self.differentiable else (), {}) for case in cases]
+        outs: list[Forward] = []
+        seen: list[dict[str, Any]] = []
+        for case, inputs in zip(cases, given, strict=True):
+            with caught():
+                outs.append(self._forward(case, inputs, True))
+            seen.append({name: self.read(name, getattr(outs[-1], name)) for name in ("y", *STATE)})
+        for k in order:
+            with caught():
+                found = dict(zip(GRADIENTS, backward(outs[k].saved, given[k]["dy"]), strict=True))
+            seen[k] |= {name: self.read(name, value) for name, value in found.items()}
+        return [Observed(**one) for one in seen]
+
     def jvp(self, case: DirectedCase, *, training: bool = True) -> Array | None:
         """Return the tangent of y along the case's direction, by forward mode or by the implementation's own jvp.
 
@@ -191,7 +204,7 @@ class Subject:
         implementation: Any = self.implementation
         inputs = self._inputs(case, (), {})
         direction = [inputs[n] for n in _DIRECTION]
-        with _caught():
+        with caught():
             if hasattr(implementation, "forward_mode"):
                 arguments = [inputs[n] for n in _ARGUMENTS]
                 tangent = implementation.forward_mode(arguments, direction, **_settings(case, training))
@@ -209,7 +222,7 @@ class Subject:
         """
         implementation: Any = self.implementation
         inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), layouts or {})
-        with _caught():
+        with caught():
             saved = self._forward(case, inputs, training).saved
             seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))
             found = dict(zip(SECONDS, seconds, strict=True))
@@ -222,7 +235,7 @@ class Subject:
             Raised: as in :meth:`run`.
         """
         implementation: Any = self.implementation
-        with _caught():
+        with caught():
             found = [implementation.statistics(self._inputs(part, (), {})["x"]) for part in parts]
             whole = found[0]
             for one in found[1:]:
@@ -239,7 +252,7 @@ class Subject:
         """
         inputs = self._inputs(case, (), {})
         implementation: Any = self.implementation
-        with _caught():
+        with caught():
             opened = implementation.session(*(inputs[n] for n in CHANNEL), eps=case.eps, update_rate=case.update_rate)
         return OpenSession(self, opened)
 
@@ -276,7 +289,7 @@ class Subject:
         except TypeError as problem:
             raise Raised(f"{name} is {problem}") from problem
         except Exception as problem:
-            raise Raised(f"{name} cannot be read as an array: {_one_line(problem)}") from problem
+            raise Raised(f"{name} cannot be read as an array: {one_line(problem)}") from problem
 
     def _changed(self, case: Case, inputs: Mapping[str, Any], training: bool) -> tuple[str, ...]:
         """Return the inputs that no longer hold the bits they held; the state may change in training."""
@@ -290,68 +303,3 @@ class Subject:
 
 def _settings(case: Case, training: bool) -> dict[str, Any]:
     return {"eps": case.eps, "update_rate": case.update_rate, "training": training}
-
-
-@contextmanager
-def _caught() -> Iterator[None]:
-    """Turn whatever the implementation raises inside the block into Raised."""
-    try:
-        yield
-    except BaseException as problem:
-        if is_interrupt(problem):
-            raise
-        raise Raised(_one_line(problem)) from problem
-
-
-def _one_line(problem: BaseException) -> str:
-    try:
-        text = " ".join(str(problem).split())
-    except Exception:
-        return type(problem).__name__
-    return f"{type(problem).__name__}: {text[:200]}" if text else type(problem).__name__
-
-
-class Statistics(NamedTuple):
-    """What a layer has stored: the averages, and how many batches it has counted (None where it does not count them)."""
-
-    running_mean: Array | None
-    running_var: Array | None
-    batches: int | None
-
-
-@dataclass
-class OpenSession:
-    """A layer that lives on from call to call, as NumPy sees it."""
-
-    subject: Subject
-    session: Session
-
-    def step(self, x: Array, *, training: bool) -> Array | None:
-        """Call the layer in a mode and return y.
-
-        Raises:
-            Raised: the layer raised.
-        """
-        with _caught():
-            y = self.session.step(self.subject.native(x), training=training)
-        return self.subject.read("y", y)
-
-    def statistics(self) -> Statistics:
-        """Return what is stored now."""
-        with _caught():
-            mean, var, count = self.session.statistics()
-        read = self.subject.read
-        return Statistics(read("running_mean", mean), read("running_var", var), count)
-
-    def stored(self, case: Case) -> dict[str, Array]:
-        """Return the stored statistics as changes of a case, whose channels they must have."""
-        now, shape = self.statistics(), case.gamma.shape
-        return {
-            name: require_form(getattr(now, name), shape, what=name, case=case)
-            for name in ("running_mean", "running_var")
-        }
-
-    def copied(self, how: str) -> OpenSession:
-        """Return a copy of the layer, made by ``deepcopy``, or by saving and loading its state (``load``)."""
-        with _caught():
-            return OpenSession(self.subject, self.session.copied(how))

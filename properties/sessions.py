@@ -102,7 +102,7 @@ def counter(subject, case, modes):
 def refused_call(subject, case):
     """A counter that has counted the call is a hazard, and reported as such, and so is its weight in a cumulative average.
 
-    What is not refused is judged elsewhere.
+    What is not refused is judged elsewhere, and another layer goes on: two channels may have been broadcast against one.
     """
     layer = subject.session(case)
     axis = case.channel_axis
@@ -124,6 +124,8 @@ def refused_call(subject, case):
             after = layer.stored(case)
             for name in STATE:
                 require_same(after[name], before[name], what=f"{name} after the refusal of {what}", case=case)
+        else:
+            layer = subject.session(case)
     now = case.changed(**layer.stored(case))
     y = layer.step(now.x, training=True)
     require_expected(y, bounds.training(now)["y"], what="y of the call after those that were refused", case=now)

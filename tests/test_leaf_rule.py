@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("generated",),
     ("arithmetic", "case", "convention", "numpy", "torch"),
     ("oracle", "bounds", "expectation", "known_answers", "printed", "reach", "rounding_errors", "typical"),
-    ("compare", "implementation"),
+    ("calling", "compare", "implementation"),
     (
         "assembling",
         "observation",

@@ -32,6 +32,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"bias": False},
 )
 """Settings of the constructor that are checked too, each by itself."""
+_NAMES = {"gamma": "weight", "beta": "bias"}
 REQUIRED = ("inference", "gradients", "inference_gradients", "state")
 
 
@@ -134,6 +135,28 @@ class TorchSession:
     def step(self, x: Any, *, training: bool) -> Any:
         """Call the layer in a mode."""
         return self.layer.train(training)(x)
+
+    def quietly(self, x: Any, *, training: bool) -> Any:
+        """Call the layer in a mode under torch.no_grad()."""
+        with torch.no_grad():
+            return self.step(x, training=training)
+
+    def assign(self, **vectors: Any) -> None:
+        """Write into parameters and buffers, by the names of a case."""
+        with torch.no_grad():
+            for name, value in vectors.items():
+                getattr(self.layer, _NAMES.get(name, name)).copy_(value)
+
+    def hold(self, x: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+        """Train on x; return y and its way back to x, gamma and beta."""
+        y = self.step(x, training=True)
+        return y, lambda dy: gradients(y, (x, self.layer.weight, self.layer.bias), dy)
+
+    def summed(self, xs: Sequence[Any], dys: Sequence[Any]) -> tuple[Any, Any]:
+        """Return weight.grad and bias.grad after a backward pass on each batch."""
+        for x, dy in zip(xs, dys, strict=True):
+            self.step(x, training=True).backward(dy)
+        return self.layer.weight.grad, self.layer.bias.grad
 
     def statistics(self) -> tuple[Any, Any, int | None]:
         """Return the buffers, and the counter where the layer has one."""

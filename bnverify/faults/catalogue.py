@@ -19,7 +19,7 @@ from bnverify.implementation import Implementation
 from bnverify.probing import probe
 from bnverify.subject import Subject
 
-FRAMEWORK_OF = {"layers": "torch", "ways": "torch"}
+FRAMEWORK_OF = {"layers": "torch", "lives": "torch", "ways": "torch"}
 """The package that a module of faults needs: without it the module's faults do not exist."""
 
 

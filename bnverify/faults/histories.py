@@ -1,0 +1,103 @@
+"""Seeded faults of what is kept between calls: shared, left over, or other in one call out of twenty."""
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnverify.adapters.generated import GeneratedNumpy
+from bnverify.convention import PRESETS, Convention
+from bnverify.faults.structural import WithY, fault
+from bnverify.implementation import Forward
+
+RARELY = 20
+"""Of so many calls one is wrong."""
+
+
+@fault(
+    "saved-values-shared",
+    "mean and 1/s are saved for the backward pass in one buffer: the latest forward pass is in it",
+)
+class SavedValuesShared(GeneratedNumpy):
+    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
+        super().__init__(convention)
+        self.buffer: dict[Any, Any] = {}
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        if not training:
+            return out
+        mode, x, gamma, mean, inv_std = out.saved
+        key = gamma.shape, gamma.dtype
+        self.buffer[key] = mean, inv_std
+        return out._replace(saved=(mode, x, gamma, key, None))
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        mode, *rest = saved
+        if not mode:
+            return super().backward(saved, dy)
+        x, gamma, key, _ = rest
+        return super().backward((True, x, gamma, *self.buffer[key]), dy)
+
+
+@fault(
+    "workspace-not-cleared",
+    "sums of dy are taken in a workspace of the largest batch so far: a smaller one leaves a rest",
+)
+class WorkspaceNotCleared(GeneratedNumpy):
+    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
+        super().__init__(convention)
+        self.rest: dict[Any, Any] = {}
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        key = dgamma.shape, dgamma.dtype
+        size, kept = self.rest.get(key, (0, 0))
+        if dy.size >= size:
+            self.rest[key] = dy.size, dbeta.copy()
+            return dx, dgamma, dbeta
+        return dx, dgamma, (dbeta + kept / dbeta.dtype.type(8)).astype(dbeta.dtype)
+
+
+@fault("one-call-in-20", "the last bit of one y differs in one call out of 20")
+class OneCallIn20(WithY):
+    calls = 0
+
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        self.calls += 1
+        if self.calls % RARELY == 0:
+            y = y.copy()
+            y.reshape(-1)[0] = np.nextafter(y.reshape(-1)[0], y.dtype.type(np.inf))
+        return y
+
+
+@fault("one-backward-in-20", "one backward pass out of 20 adds 1 to dbeta of the last channel")
+class OneBackwardIn20(GeneratedNumpy):
+    calls = 0
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        self.calls += 1
+        if self.calls % RARELY == 0 and dbeta.size:
+            dbeta[-1] += dbeta.dtype.type(1)
+        return dx, dgamma, dbeta
+
+
+@fault("one-update-in-20-lost", "one training step out of 20 does not reach the stored statistics")
+class OneUpdateIn20Lost(GeneratedNumpy):
+    calls = 0
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        self.calls += training
+        if not training or self.calls % RARELY:
+            return out
+        return out._replace(running_mean=arguments[3], running_var=arguments[4])
+
+
+@fault("zero-rate-as-default", "update_rate = 0 is taken for none given: 0.1 takes its place")
+class ZeroRateAsDefault(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        return super().forward(*arguments, eps=eps, update_rate=update_rate or 0.1, training=training)

@@ -1,0 +1,260 @@
+"""Histories: results do not depend on what was called before, in any order of calls, shapes and modes."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bnverify import bounds
+from bnverify.compare import current_record, require_expected, require_form, require_same, require_zero
+from bnverify.convention import CUMULATIVE
+from bnverify.property import conformance_property
+
+STATE = ("running_mean", "running_var")
+GRADIENTS = ("dx", "dgamma", "dbeta")
+SOURCE = "a layer is a function of its inputs and of its stored statistics"
+TIMES = 24
+"""Calls in a row: one in twenty that differs is among them."""
+PHRASES = (
+    ("train", "infer"),
+    ("quiet train", "infer"),
+    ("quiet infer", "train"),
+    ("infer", "parameters", "infer"),
+    ("infer", "statistics", "infer"),
+    ("train", "load", "train", "infer"),
+    ("train", "copy", "train", "infer"),
+    ("hold", "hold", "first back", "first back"),
+    ("hold", "train", "hold", "last back", "infer", "first back"),
+    ("infer", "train", "train"),
+)
+"""Calls that belong together; which of them are made, and in which order, is drawn."""
+METHODS = {
+    "quiet train": "quietly",
+    "quiet infer": "quietly",
+    "parameters": "assign",
+    "statistics": "assign",
+    "hold": "hold",
+    "first back": "hold",
+    "last back": "hold",
+}
+"""The optional method of a session that a step needs."""
+
+
+def batch(case, k):
+    """Return another batch for the call k; every second one is smaller, where two values a channel are left."""
+    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
+    n = case.x.shape[axis]
+    fewer = n - 1 if k % 2 and case.count // n * (n - 1) > 1 else n
+    part = (*(slice(None),) * axis, slice(fewer))
+    x = (np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k % 5)[part]
+    return case.changed(x=x.astype(case.x.dtype), dy=np.roll(case.dy, k, axis=0)[part])
+
+
+class Life:
+    """A layer that is stepped: each step is judged from the parameters and statistics that it found."""
+
+    def __init__(self, subject, case):
+        self.subject, self.case, self.layer = subject, case, subject.session(case)
+        self.done, self.held, self.steps = [], [], 0
+
+    def after(self):
+        return f"after the calls {', '.join(self.done)}"
+
+    def now(self):
+        """Return the case of the next call: another batch, and what is stored."""
+        rate = self.case.update_rate
+        if self.subject.convention.update_rate == CUMULATIVE:
+            rate = 1.0 / (round(1 / rate) + self.steps)
+        found = batch(self.case, len(self.done)).changed(update_rate=rate)
+        return found.changed(**self.layer.stored(found))
+
+    def step(self, name):
+        needed = METHODS.get(name)
+        if needed is not None and not self.layer.offers(needed):
+            return
+        words = name.split()
+        if words[-1] in ("train", "infer", "hold"):
+            self.call(name, training=words[-1] != "infer")
+        elif words[-1] == "back":
+            if self.held:
+                self.back(0 if words[0] == "first" else -1)
+        elif name in ("load", "copy"):
+            self.layer, self.held = self.layer.copied("load" if name == "load" else "deepcopy"), []
+            self.done.append(name)
+        else:
+            self.assign(name)
+
+    def call(self, name, *, training):
+        now = self.now()
+        self.done.append(name)
+        if name == "hold":
+            y, back = self.layer.hold(now.x)
+            self.held.append((now, back))
+        else:
+            call = self.layer.quietly if name.startswith("quiet") else self.layer.step
+            y = call(now.x, training=training)
+        expected = bounds.training(now) if training else bounds.inference(now)
+        require_expected(y, expected["y"], what=f"y {self.after()}", case=now)
+        stored = self.layer.stored(now)
+        for name in STATE:
+            if training:
+                right = bounds.running(now, self.subject.convention.correction)[name]
+                require_expected(stored[name], right, what=f"{name} {self.after()}", case=now)
+            else:
+                require_same(stored[name], getattr(now, name), what=f"{name} {self.after()}", case=now)
+        self.steps += training
+
+    def back(self, which):
+        now, back = self.held.pop(which)
+        self.done.append("back")
+        expected = bounds.training(now)
+        for name, value in zip(GRADIENTS, back(now.dy), strict=True):
+            require_expected(value, expected[name], what=f"{name} {self.after()}", case=now)
+
+    def assign(self, name):
+        """New parameters or statistics; what was held before could not go back through the old ones any more."""
+        self.held = []
+        self.done.append(name)
+        if name == "parameters":
+            self.case = self.case.changed(
+                gamma=self.case.gamma * -2, beta=self.case.beta + self.case.beta.dtype.type(1)
+            )
+            self.layer.assign(gamma=self.case.gamma, beta=self.case.beta)
+        else:
+            now = self.layer.stored(self.case)
+            one = now["running_mean"].dtype.type(1)
+            self.layer.assign(
+                running_mean=now["running_mean"] + one, running_var=now["running_var"] * (one + one) + one
+            )
+
+
+@conformance_property(
+    "calls-in-any-order",
+    claim="training, inference, without gradients, saving, copying, new parameters: each call is right for what it found",
+    source=SOURCE,
+    needs=["session", "state", "gradients"],
+    data="unit",
+    draws={"phrases": lambda subject: st.lists(st.sampled_from(PHRASES), min_size=3, max_size=6, unique=True)},
+    catches=[
+        "untouched-without-gradients",
+        "saved-values-on-the-layer",
+        "fold-older-than-parameters",
+        "fold-older-than-statistics",
+        "frozen-once-loaded",
+        "twice-after-inference",
+        "statistics-one-call-late",
+    ],
+    weight=2.0,
+)
+def calls_in_any_order(subject, case, phrases):
+    life = Life(subject, case)
+    for phrase in phrases:
+        for name in phrase:
+            life.step(name)
+
+
+@conformance_property(
+    "calls-in-a-row",
+    claim=f"the same call {TIMES} times in a row gives the same bits: y, state and gradients, in training and inference",
+    source=SOURCE,
+    data="unit",
+    catches=["one-call-in-20", "one-backward-in-20", "one-update-in-20-lost", "results-vary"],
+    weight=0.3,
+)
+def calls_in_a_row(subject, case):
+    gradients = subject.lacks("gradients") is None
+    first = None
+    for k in range(TIMES):
+        observed = subject.run(case, gradients=gradients)
+        first = first or observed
+        for name in ("y", *STATE, *GRADIENTS):
+            if first[name] is not None:
+                require_same(observed[name], first[name], what=f"{name} of call {k + 1} of one", case=case)
+    current_record().note(0.0, case)
+
+
+@conformance_property(
+    "layer-in-a-row",
+    claim=f"a layer that is trained on one batch {TIMES} times moves its state each time, and gives y in the same bits",
+    source=SOURCE,
+    needs=["session", "state"],
+    data="unit",
+    catches=["layer-skips-one-in-20"],
+    weight=0.3,
+)
+def layer_in_a_row(subject, case):
+    """Each state is judged from the one before it."""
+    layer, first = subject.session(case), None
+    for k in range(TIMES):
+        rate = case.update_rate
+        if subject.convention.update_rate == CUMULATIVE:
+            rate = 1.0 / (round(1 / rate) + k)
+        before = case.changed(update_rate=rate, **layer.stored(case))
+        y = layer.step(case.x, training=True)
+        first = y if first is None else first
+        require_same(y, first, what=f"y of call {k + 1} on one batch", case=case)
+        after, right = layer.stored(case), bounds.running(before, subject.convention.correction)
+        for name in STATE:
+            require_expected(after[name], right[name], what=f"{name} after call {k + 1} on one batch", case=before)
+
+
+@conformance_property(
+    "two-forwards",
+    claim="two forward passes before the backward passes of both, in either order: each gets the gradients of its own batch",
+    source=SOURCE,
+    needs=["gradients"],
+    data="unit",
+    draws={"order": lambda subject: st.permutations([0, 1, 2])},
+    catches=["saved-values-shared", "workspace-not-cleared"],
+)
+def two_forwards(subject, case, order):
+    """The second batch is smaller, the third is the first again."""
+    cases = [case, batch(case, 1), case]
+    for k, observed in enumerate(subject.interleaved(cases, order)):
+        expected = bounds.training(cases[k])
+        for name in ("y", *GRADIENTS):
+            what = f"{name} of forward pass {k + 1} of three, whose backward passes ran in the order {[n + 1 for n in order]}"
+            require_expected(observed[name], expected[name], what=what, case=cases[k])
+
+
+@conformance_property(
+    "gradients-add-up",
+    claim="weight.grad and bias.grad gather the sums of all backward passes",
+    source="autograd adds to .grad; gradient accumulation over small batches rests on it",
+    needs=["session", "gradients", "autograd"],
+    data="unit",
+    catches=["grad-overwritten"],
+    weight=0.5,
+)
+def gradients_add_up(subject, case):
+    """With room for the roundings of the two, and of their sum, to the parameters' type."""
+    layer = subject.session(case)
+    if not layer.offers("summed"):
+        current_record().note(0.0, case)
+        return
+    cases = [case, batch(case, 1)]
+    found = layer.summed([c.x for c in cases], [c.dy for c in cases])
+    for name, value in zip(("dgamma", "dbeta"), found, strict=True):
+        value = require_form(value, case.gamma.shape, what=f"{name} in .grad", case=case)
+        first, second = (bounds.training(c)[name] for c in cases)
+        error = (value.astype(np.float64) - first.exact.hi) - second.exact.hi
+        bound = first.bound + second.bound
+        rounding = 2 * bounds.UNIT[case.parameter_dtype] * (abs(first.exact.hi) + abs(second.exact.hi) + bound.value)
+        require_zero(error, bound=bound.widened(rounding), what=f"{name} of two steps - their sum", case=case)
+
+
+@conformance_property(
+    "zero-rate",
+    claim="update_rate = 0 leaves the state as it was, and y is right",
+    source="r' = (1 - a) r + a s at a = 0; Lightning-AI/pytorch-lightning issue 14866",
+    needs=["state"],
+    data="unit",
+    catches=["zero-rate-as-default"],
+    weight=0.5,
+)
+def zero_rate(subject, case):
+    """A target whose update_rate is fixed is judged at that."""
+    one = case.changed(update_rate=0.0) if subject.convention.update_rate is None else case
+    observed = subject.run(one)
+    require_expected(observed.y, bounds.training(one)["y"], what=f"y at update_rate = {one.update_rate}", case=one)
+    right = bounds.running(one, subject.convention.correction)
+    for name in STATE:
+        require_expected(observed[name], right[name], what=f"{name} at update_rate = {one.update_rate}", case=one)
