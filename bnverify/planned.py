@@ -109,10 +109,6 @@ def _rank(subject: Subject, size: Size, turn: int) -> int:
     return (planes or subject.ranks)[-1] if size.plane != (1, 1) else subject.ranks[turn % len(subject.ranks)]
 
 
-def _sharpest(subject: Subject) -> str:
-    return "float64" if "float64" in subject.dtypes else subject.dtypes[0]
-
-
 def _plan(sizes: Sequence[Size]) -> Callable[[Subject, int], Plan]:
     """Return the plan of some sizes, each in the precisions of its turn, none of them twice."""
 
@@ -120,7 +116,7 @@ def _plan(sizes: Sequence[Size]) -> Callable[[Subject, int], Plan]:
         found: dict[tuple[int, tuple[int, ...], str], Callable[[], Case]] = {}
         for turn, size in enumerate(sizes):
             rank = _rank(subject, size, turn)
-            for precision in _few(subject, turn + seed, size):
+            for precision in _precisions(subject, turn + seed, size):
                 key = subject.channels or size.channels, size.around(rank), precision
                 _ = found.setdefault(key, partial(planned_case, subject, size, rank, precision, seed))
         return tuple(found.values())
@@ -128,11 +124,17 @@ def _plan(sizes: Sequence[Size]) -> Callable[[Subject, int], Plan]:
     return plan
 
 
-def _few(subject: Subject, turn: int, size: Size) -> Sequence[str]:
-    """Return the sharpest precision and another in turn; every one for more than 512 values a channel."""
-    others = [d for d in subject.dtypes if d != _sharpest(subject)]
-    many = np.prod(size.around(2)) > 512 or not others
-    return [_sharpest(subject), *(others if many else [others[turn % len(others)]])]
+def _precisions(subject: Subject, turn: int, size: Size) -> Sequence[str]:
+    """Return the sharpest precision and another in turn; every one for more than 512 values a channel.
+
+    Beyond 15 bits float32 and half data beside it do: of pure half the sums leave the range, and nothing could be asked.
+    """
+    sharpest = "float64" if "float64" in subject.dtypes else subject.dtypes[0]
+    others = [d for d in subject.dtypes if d != sharpest]
+    (count,) = size.around(2)
+    if count > 2**15:
+        return [sharpest, *(d for d in others if d in ("float32", "float16-mixed"))]
+    return [sharpest, *(others if count > 512 or not others else [others[turn % len(others)]])]
 
 
 PLANS: Mapping[str, Callable[[Subject, int], Plan]] = {

@@ -133,6 +133,8 @@ class Life:
     needs=["session", "state", "gradients"],
     data="unit",
     draws={"phrases": lambda subject: st.lists(st.sampled_from(PHRASES), min_size=3, max_size=6, unique=True)},
+    slow=True,
+    weight=0.4,
     catches=[
         "untouched-without-gradients",
         "saved-values-on-the-layer",
@@ -142,7 +144,6 @@ class Life:
         "twice-after-inference",
         "statistics-one-call-late",
     ],
-    weight=2.0,
 )
 def calls_in_any_order(subject, case, phrases):
     life = Life(subject, case)
@@ -156,8 +157,9 @@ def calls_in_any_order(subject, case, phrases):
     claim=f"the same call {TIMES} times in a row gives the same bits: y, state and gradients, in training and inference",
     source=SOURCE,
     data="unit",
+    slow=True,
+    weight=0.1,
     catches=["one-call-in-20", "one-backward-in-20", "one-update-in-20-lost", "results-vary"],
-    weight=0.3,
 )
 def calls_in_a_row(subject, case):
     gradients = subject.lacks("gradients") is None
@@ -177,8 +179,9 @@ def calls_in_a_row(subject, case):
     source=SOURCE,
     needs=["session", "state"],
     data="unit",
+    slow=True,
+    weight=0.1,
     catches=["layer-skips-one-in-20"],
-    weight=0.3,
 )
 def layer_in_a_row(subject, case):
     """Each state is judged from the one before it."""
@@ -203,6 +206,7 @@ def layer_in_a_row(subject, case):
     needs=["gradients"],
     data="unit",
     draws={"order": lambda subject: st.permutations([0, 1, 2])},
+    weight=0.3,
     catches=["saved-values-shared", "workspace-not-cleared"],
 )
 def two_forwards(subject, case, order):
@@ -221,8 +225,9 @@ def two_forwards(subject, case, order):
     source="autograd adds to .grad; gradient accumulation over small batches rests on it",
     needs=["session", "gradients", "autograd"],
     data="unit",
+    slow=True,
+    weight=0.2,
     catches=["grad-overwritten"],
-    weight=0.5,
 )
 def gradients_add_up(subject, case):
     """With room for the roundings of the two, and of their sum, to the parameters' type."""
@@ -247,8 +252,8 @@ def gradients_add_up(subject, case):
     source="r' = (1 - a) r + a s at a = 0; Lightning-AI/pytorch-lightning issue 14866",
     needs=["state"],
     data="unit",
+    weight=0.2,
     catches=["zero-rate-as-default"],
-    weight=0.5,
 )
 def zero_rate(subject, case):
     """A target whose update_rate is fixed is judged at that."""

@@ -34,6 +34,7 @@ def require_each(observed, expected, names, case, mode):
     claim="everything is right for 9, 33, 65, 257, 513 and 1025 values a channel, and on planes of odd lengths",
     source=SOURCE,
     data="counts",
+    slow=True,
     weight=2.0,
     catches=[
         "tail-ignored",

@@ -56,6 +56,7 @@ def require_not_finite(values, what, case):
     source=SOURCE,
     data="unit",
     draws=DRAWS,
+    weight=0.3,
     catches=["nan-hidden", "nan-left-out", "nan-spreads", "state-skipped-beside-nan", "infinity-clipped"],
 )
 def not_finite_in_training(subject, case, value, place):
@@ -78,6 +79,7 @@ def not_finite_in_training(subject, case, value, place):
     needs=["gradients"],
     data="unit",
     draws=DRAWS,
+    weight=0.3,
     catches=["upstream-nan-left-out", "upstream-nan-spreads", "upstream-clipped"],
 )
 def not_finite_upstream(subject, case, value, place):
@@ -99,6 +101,7 @@ def not_finite_upstream(subject, case, value, place):
     needs=["inference"],
     data="unit",
     draws=DRAWS,
+    weight=0.3,
     catches=["inference-nan-hidden", "inference-nan-spreads", "inference-clipped"],
 )
 def not_finite_in_inference(subject, case, value, place):
@@ -136,6 +139,8 @@ def place_of(case, channel, within):
     claim="zeros of both signs and subnormal x are numbers like any others, in training and inference",
     source="IEEE 754, sections 3.4 and 6.3: a subnormal number is a number, and -0 = 0",
     data="tiny",
+    slow=True,
+    weight=0.3,
     catches=["subnormals-flushed", "half-subnormals-flushed", "negative-zero-left-out"],
 )
 def tiny_values(subject, case):
@@ -147,6 +152,8 @@ def tiny_values(subject, case):
     claim="x so large that its squares just sum up to a number: y and the gradients are right, and so is inference",
     source="the bound holds wherever no step of right code leaves the range",
     data="next to overflow",
+    slow=True,
+    weight=0.3,
     catches=["squares-times-count", "squares-in-half", "offset-squared"],
 )
 def next_to_overflow(subject, case):

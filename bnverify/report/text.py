@@ -38,8 +38,9 @@ def print_report(report: Report, console: Console) -> None:
     for line in section_lines(report):
         console.print(Text(line), soft_wrap=True)
     console.print()
-    for name in report.left_out:
-        console.print(Text(f"{name} is checked at ci and thorough, or where --select names it"), soft_wrap=True)
+    if report.left_out:
+        names = ", ".join(report.left_out)
+        console.print(Text(f"at ci and thorough, or where --select names it, also: {names}"), soft_wrap=True)
     console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
 
 
