@@ -44,6 +44,7 @@ ALGORITHMS: Mapping[str, str] = {
     "folded, in half throughout": "half_throughout.py:FoldedInHalf",
     "in stages, in half throughout": "half_throughout.py:StagedInHalf",
     "once differentiable": "layers.py:OnceDifferentiableLayer",
+    "buffers reassigned": "layers.py:ReassigningLayer",
     "textbook": "textbook.py:batch_norm",
     "textbook in float32": "textbook.py:batch_norm_in_float32",
 }
