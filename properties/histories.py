@@ -154,7 +154,7 @@ def calls_in_any_order(subject, case, phrases):
 
 @conformance_property(
     "calls-in-a-row",
-    claim=f"the same call {TIMES} times in a row gives the same bits: y, state and gradients, in training and inference",
+    claim=f"the same training step {TIMES} times in a row gives the same bits: y, state and gradients",
     source=SOURCE,
     data="unit",
     slow=True,

@@ -42,9 +42,15 @@ class OwnLayer(nn.Module):
             return x.clone()
         y, mean, var = self.step(x)
         with torch.no_grad():
-            self.running_mean.copy_(torch.lerp(self.lifted(self.running_mean), mean, self.momentum))
-            self.running_var.copy_(torch.lerp(self.lifted(self.running_var), var * count / (count - 1), self.momentum))
+            self.keep("running_mean", torch.lerp(self.lifted(self.running_mean), mean, self.momentum))
+            self.keep(
+                "running_var", torch.lerp(self.lifted(self.running_var), var * count / (count - 1), self.momentum)
+            )
         return y
+
+    def keep(self, name: str, values: Tensor) -> None:
+        """Store a new average."""
+        getattr(self, name).copy_(values)
 
     def lifted(self, values: Tensor) -> Tensor:
         """Return values in the precision that the layer computes in."""
@@ -95,6 +101,22 @@ class OnceDifferentiableLayer(OwnLayer):
         """Return y, mean and variance."""
         y, mean, var = OnceDifferentiable.apply(x, self.weight, self.bias, self.eps)
         return y, mean, var
+
+
+class ReassigningLayer(OwnLayer):
+    """A layer whose averages are new tensors after each step; it takes two channels where one was meant, by broadcasting."""
+
+    def step(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return y, mean and variance by elementary operations."""
+        data, axes = wide(x), axes_of(x)
+        mean = data.mean(axes)
+        centred = data - column(mean, x)
+        var = (centred * centred).mean(axes)
+        return self.normalize(x, mean, var), mean, var
+
+    def keep(self, name: str, values: Tensor) -> None:
+        """Put a new average in the place of the old one."""
+        setattr(self, name, values.detach().to(getattr(self, name).dtype))
 
 
 def axes_of(x: Tensor) -> list[int]:
