@@ -295,11 +295,12 @@ def tiny_cases(draw: st.DrawFn, subject: Subject) -> Case:
     precision = PRECISIONS[dtype]
     least, normal = smallest_subnormal(precision.data), smallest_normal(precision.data)
     step = least * 2.0 ** draw(_whole(0, max(0, round(np.log2(normal / least)) - 3)), label="log2 step")
-    step = 1.0 if draw(_whole(0, 2), label="whole numbers if 2") == 2 else step
     numbers = np.random.default_rng(seed)
-    rows = step * numbers.integers(-7, 8, size=(channels, int(np.prod(around))))
+    whole = numbers.random((channels, 1)) < 0.5
+    rows = np.where(whole, 1.0, step) * numbers.integers(-7, 8, size=(channels, int(np.prod(around))))
+    rows *= numbers.random(rows.shape) < 0.6
     rows = np.where((rows == 0) & (numbers.random(rows.shape) < 0.5), -0.0, rows)
-    small = dtype == "float16-mixed" and step < 1 and draw(_choice((False, True)), label="eps as small as x²")
+    small = dtype == "float16-mixed" and draw(_choice((False, True)), label="eps as small as x²")
     eps = step**2 if small else draw(_choice((2.0**-10, 2.0**-16, 0.25)), label="eps")
     limits, rate = RANGES[dtype], rates(draw, subject)
     case = assemble(numbers, subject, rows, around, dtype=dtype, limits=limits, eps=eps, rate=rate, note="unremarkable")

@@ -45,6 +45,7 @@ ALGORITHMS: Mapping[str, str] = {
     "folded, in half throughout": "half_throughout.py:FoldedInHalf",
     "in stages, in half throughout": "half_throughout.py:StagedInHalf",
     "once differentiable": "layers.py:OnceDifferentiableLayer",
+    "buffers reassigned": "layers.py:ReassigningLayer",
     "correction by sizes": "doubted.py:CorrectionBySizes",
     "refuses eps = 0": "doubted.py:RefusesZeroEps",
     "textbook": "textbook.py:batch_norm",
