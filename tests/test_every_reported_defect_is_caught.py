@@ -11,6 +11,7 @@ from campaign.variants import ALGORITHMS, VARIANTS
 import bnverify
 from bnverify.convention import Convention
 from bnverify.defects import FAMILIES, KINDS, Defect, defects
+from bnverify.errors import TargetError
 from bnverify.faults.catalogue import fault_subject, names
 from bnverify.probing import probe
 from bnverify.report import defects_document
@@ -140,3 +141,14 @@ def test_an_installation_has_no_place_for_the_document(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     assert not defects_document.has_a_place(tmp_path / "docs")
     assert defects_document.has_a_place()
+
+
+def test_the_other_meaning_of_momentum_in_the_exercise_passes_where_it_is_declared() -> None:
+    subject = fault_subject("exercise-weighs-the-new", {"momentum_weighs": "new"})
+    outcomes = [run_property(p, subject, PROFILES["quick"], 0, shrink=False) for p in load() if "state" in p.needs]
+    assert {o.status for o in outcomes} == {"passed", "unsupported"}
+
+
+def test_an_implementation_has_no_argument_called_momentum() -> None:
+    with pytest.raises(TargetError, match="momentum_weighs has no meaning"):
+        _ = fault_subject("running-rate-swapped", {"momentum_weighs": "old"})

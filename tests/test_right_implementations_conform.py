@@ -28,6 +28,7 @@ OPTIONAL = {
     "inference_double_backward",
     "merge",
     "session",
+    "fresh",
     "options",
     "compiled",
     "threads",
