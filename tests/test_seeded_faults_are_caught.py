@@ -25,6 +25,7 @@ from bnverify.runner import PROFILES, run_property
 from bnverify.subject import Subject
 from bnverify.suite import load
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own where it compiles
 SEEDS = (0, 1, 2)
 WHERE = {
     "eps-outside-root": "known-y",
