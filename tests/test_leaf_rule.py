@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compare", "implementation"),
     ("alternatives", "observation", "observing", "probes", "probing", "property", "strategies", "subject", "suite"),
     ("adapters",),
-    ("faults", "outcome", "power"),
+    ("faults", "outcome", "power", "resemblance"),
     ("runner",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
