@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnverify.case import Case
+from bnverify.case import Case, LinearCase
 from bnverify.convention import Convention
 from bnverify.errors import ConventionError
 from bnverify.subject import Subject
@@ -57,10 +57,20 @@ def _moved(case: Case, convention: Convention) -> Case:
     """Return the case with the numbers and the channel axis that a convention fixes."""
     changes: dict[str, Any] = {}
     if convention.eps is not None:
-        changes["eps"] = convention.eps
+        changes |= {"eps": convention.eps, **_about(case, convention.eps)}
     if isinstance(convention.update_rate, float):
         changes["update_rate"] = convention.update_rate
     if convention.channel_axis != case.channel_axis:
         data = {n: np.moveaxis(getattr(case, n), case.channel_axis, convention.channel_axis) for n in case.data_fields}
         changes |= {**data, "channel_axis": convention.channel_axis}
     return case.changed(**changes)
+
+
+def _about(case: Case, eps: float) -> dict[str, Any]:
+    """Return x and the statistics scaled by a power of two, so that a variance is about eps and eps matters."""
+    spread = float(case.x.astype(np.float64).std()) if case.x.size else 0.0
+    size = 2.0 ** round(np.log2(np.sqrt(eps) / spread)) if 0 < spread < np.inf else 1.0
+    scaled: dict[str, Any] = {name: getattr(case, name) * size for name in ("x", "running_mean")}
+    if isinstance(case, LinearCase):
+        scaled["weight"] = case.weight * size
+    return scaled | {"running_var": case.running_var * size**2}

@@ -100,6 +100,31 @@ def test_a_right_layer_fits_no_other_convention_when_it_is_judged_by_a_wrong_one
     assert "fits" not in message
 
 
+UNJUDGED = {
+    "eps-as-floor": ("B05", "eps_rule=max"),
+    "variance-over-m-minus-one": ("C08", "correction_y=1"),
+    "eps-outside-root": ("B01", "eps_rule=outside"),
+}
+"""Faults that are a convention which cannot be judged yet, with a row that names them."""
+
+
+@pytest.mark.parametrize("fault", UNJUDGED)
+def test_a_convention_that_cannot_be_judged_yet_is_named_all_the_same(fault: str) -> None:
+    row, setting = UNJUDGED[fault]
+    assert fault in defects()[row].faults
+    for name in ("two-values", "oracle-y"):
+        prop = next(p for p in load() if p.name == name)
+        message = run_property(prop, fault_subject(fault), PROFILES["quick"], 0).message
+        assert message.endswith(f"y is that of the convention {setting}")
+
+
+@pytest.mark.parametrize("fault", ["root-missing", "mean-dropped", "identity", "eps-missing"])
+def test_a_fault_that_is_no_convention_resembles_none(fault: str) -> None:
+    prop = next(p for p in load() if p.name == "two-values")
+    message = run_property(prop, fault_subject(fault), PROFILES["quick"], 0).message
+    assert "convention" not in message
+
+
 def test_a_right_target_under_a_wrong_declaration_is_told_the_right_one() -> None:
     from bnverify.adapters import subject_of
     from bnverify.convention import PRESETS

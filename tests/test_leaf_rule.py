@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "suite",
     ),
     ("adapters",),
-    ("faults", "outcome", "power"),
+    ("faults", "outcome", "power", "resemblance"),
     ("runner",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
