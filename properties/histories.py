@@ -132,9 +132,9 @@ class Life:
     source=SOURCE,
     needs=["session", "state", "gradients"],
     data="unit",
-    draws={"phrases": lambda subject: st.lists(st.sampled_from(PHRASES), min_size=3, max_size=6, unique=True)},
+    draws={"phrases": lambda subject: st.lists(st.sampled_from(PHRASES), min_size=6, max_size=9, unique=True)},
     slow=True,
-    weight=0.4,
+    weight=0.5,
     catches=[
         "untouched-without-gradients",
         "saved-values-on-the-layer",
@@ -200,8 +200,8 @@ def layer_in_a_row(subject, case):
 
 
 @conformance_property(
-    "two-forwards",
-    claim="two forward passes before the backward passes of both, in either order: each gets the gradients of its own batch",
+    "forwards-before-backwards",
+    claim="three forward passes before the backward passes, in any order: each gets the gradients of its own batch",
     source=SOURCE,
     needs=["gradients"],
     data="unit",
@@ -210,13 +210,14 @@ def layer_in_a_row(subject, case):
     catches=["saved-values-shared", "workspace-not-cleared"],
 )
 def two_forwards(subject, case, order):
-    """The second batch is smaller, the third is the first again."""
+    """The second batch is smaller, the third is the first again; the order is tried backwards too."""
     cases = [case, batch(case, 1), case]
-    for k, observed in enumerate(subject.interleaved(cases, order)):
-        expected = bounds.training(cases[k])
-        for name in ("y", *GRADIENTS):
-            what = f"{name} of forward pass {k + 1} of three, whose backward passes ran in the order {[n + 1 for n in order]}"
-            require_expected(observed[name], expected[name], what=what, case=cases[k])
+    for one in (order, order[::-1]):
+        for k, observed in enumerate(subject.interleaved(cases, one)):
+            expected = bounds.training(cases[k])
+            for name in ("y", *GRADIENTS):
+                what = f"{name} of forward pass {k + 1} of three, whose backward passes ran in the order {[n + 1 for n in one]}"
+                require_expected(observed[name], expected[name], what=what, case=cases[k])
 
 
 @conformance_property(

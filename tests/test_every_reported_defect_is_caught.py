@@ -104,6 +104,8 @@ UNJUDGED = {
     "eps-as-floor": ("B05", "eps_rule=max"),
     "variance-over-m-minus-one": ("C08", "correction_y=1"),
     "eps-outside-root": ("B01", "eps_rule=outside"),
+    "gamma-absolute": ("F10", "gamma_rule=abs"),
+    "gamma-missing": ("F06", "gamma_rule=fixed"),
 }
 """Faults that are a convention which cannot be judged yet, with a row that names them."""
 

@@ -23,7 +23,14 @@ from bnverify.runner import PROFILES, run_property
 from bnverify.subject import Subject
 from bnverify.suite import load
 
-HISTORIES = ("calls-in-any-order", "calls-in-a-row", "layer-in-a-row", "two-forwards", "gradients-add-up", "zero-rate")
+HISTORIES = (
+    "calls-in-any-order",
+    "calls-in-a-row",
+    "layer-in-a-row",
+    "forwards-before-backwards",
+    "gradients-add-up",
+    "zero-rate",
+)
 
 
 def the(name: str) -> Property:
