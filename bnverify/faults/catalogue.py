@@ -40,9 +40,9 @@ def _load() -> None:
 
 
 def names() -> list[str]:
-    """Return the names of all seeded faults, mutations first; those of Torch layers only where Torch is installed."""
+    """Return the names of all seeded faults, mutations first, then by module; Torch's only where Torch is installed."""
     _load()
-    return [*mutants.MUTANTS, *FAULTS]
+    return [*mutants.MUTANTS, *sorted(FAULTS, key=lambda name: FAULTS[name][0].__module__)]
 
 
 def meaning(name: str) -> str:
