@@ -4,6 +4,7 @@ import numpy as np
 
 from bnverify import bounds
 from bnverify.compare import fail, require, require_form, require_outputs, require_same, require_zero
+from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
@@ -15,7 +16,12 @@ STATE = ("running_mean", "running_var")
     source="zero variance: v = 0, so y = beta wherever eps > 0",
     data="one value",
     claim="one value a channel raises or gives y = beta and dx = 0, as declared; the state stays usable",
-    catches=["one-value-nan", "one-value-nan-state", "one-value-unnormalized"],
+    catches=[
+        "one-value-nan",
+        "one-value-nan-state",
+        "one-value-unnormalized",
+        *systematic("training", "y", "dx", "dbeta", in_one_value_alone=True),
+    ],
 )
 def one_value(subject, case):
     gradients = subject.lacks("gradients") is None

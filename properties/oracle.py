@@ -2,9 +2,11 @@
 
 from bnverify import bounds
 from bnverify.compare import require_outputs
+from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
+GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
 @conformance_property(
@@ -23,6 +25,7 @@ SOURCE = "the derivation in ball arithmetic; the bound is its derivative in roun
         "instance-statistics",
         "channels-scrambled",
         "tail-ignored",
+        *systematic("training", "y"),
     ],
     weight=2,
 )
@@ -46,6 +49,7 @@ def oracle_y(subject, case):
         "float32-inside",
         "stale-cache",
         "one-pass-variance",
+        *systematic("training", *GRADIENTS, besides=("y",)),
     ],
     weight=2,
 )
@@ -66,6 +70,7 @@ def oracle_gradients(subject, case):
         "inference-mean-ignored",
         "inference-gamma-missing",
         "inference-beta-missing",
+        *systematic("inference", "y"),
     ],
 )
 def oracle_inference(subject, case):
@@ -82,6 +87,7 @@ def oracle_inference(subject, case):
         "inference-dx-gamma-missing",
         "inference-dgamma-from-x",
         "inference-batch-statistics",
+        *systematic("inference", *GRADIENTS, besides=("y",)),
     ],
 )
 def oracle_inference_gradients(subject, case):
@@ -104,6 +110,7 @@ def oracle_inference_gradients(subject, case):
         "running-mean-not-updated",
         "state-updated-twice",
         "update-rate-ignored",
+        *systematic("running", "new_running_mean", "new_running_var"),
     ],
 )
 def oracle_state(subject, case):
