@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from functools import cache
 
@@ -45,7 +46,7 @@ def _function(mutation: Mutation) -> Function:
         _with_parameters(mutation.program(), mutation.step),
         STEPS[mutation.step],
         FORMS[mutation.form].outputs,
-        f"The fault: {mutation.meaning}.",
+        f"The fault {mutation.name}: the index says what it means.",
         f"mutation of {mutation.form}",
     )
 
@@ -87,7 +88,7 @@ def index() -> list[str]:
             f'    "{mutation.name}": Mutant(',
             f'        "{mutation.step}",',
             f"        ({wrong.rstrip() if wrong.count(',') == 1 else wrong.rstrip(', ')}),",
-            f'        "{mutation.meaning}",',
+            *_quoted(mutation.meaning),
             f"        {mutation.systematic},",
             f"        {not outputs},",
             "    ),",
@@ -98,3 +99,9 @@ def index() -> list[str]:
             names = [m.name for m in mutations() if m.step == "running" and always_right_at(m, field, value)]
             lines += [f'    ("{field}", {float(value)}): (', *(f'        "{name}",' for name in names), "    ),"]
     return [*lines, "}", '"""The mutations that are right under a convention: the field and its value."""']
+
+
+def _quoted(text: str) -> list[str]:
+    """Return the lines of a string literal, in several pieces where one line would be too long."""
+    pieces = textwrap.wrap(text, 104, drop_whitespace=False, break_on_hyphens=False)
+    return [f'        "{piece}"' for piece in pieces[:-1]] + [f'        "{pieces[-1]}",']

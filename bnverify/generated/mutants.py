@@ -451,7 +451,8 @@ MUTANTS = {
     "training-batch_var-x-flipped": Mutant(
         "training",
         ("y", "dx", "dgamma"),
-        "training computes batch_var with the sign of the term in x flipped: batch_var = sum_i (-batch_mean - x)**2/m",
+        "training computes batch_var with the sign of the term in x flipped: batch_var = sum_i (-batch_mean - "
+        "x)**2/m",
         True,
         False,
     ),
@@ -507,7 +508,8 @@ MUTANTS = {
     "training-x_hat-batch_mean-flipped": Mutant(
         "training",
         ("y", "dx", "dgamma"),
-        "training computes x_hat with the sign of the term in batch_mean flipped: x_hat = inv_std*(batch_mean + x)",
+        "training computes x_hat with the sign of the term in batch_mean flipped: x_hat = inv_std*(batch_mean + "
+        "x)",
         True,
         False,
     ),
@@ -647,84 +649,96 @@ MUTANTS = {
     "closed-dx-flipped": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with the sign flipped: dx = -gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx with the sign flipped: dx = -gamma*inv_std*(-dbeta/m - "
+        "dgamma*x_hat/m + dy)",
         True,
         False,
     ),
     "closed-dx-doubled": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx twice as large: dx = 2*gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx twice as large: dx = 2*gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + "
+        "dy)",
         True,
         False,
     ),
     "closed-dx-inv_std-missing": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx without the factor inv_std: dx = gamma*(-dbeta/m - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx without the factor inv_std: dx = gamma*(-dbeta/m - dgamma*x_hat/m +"
+        " dy)",
         True,
         False,
     ),
     "closed-dx-dy-flipped": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with the sign of the term in dy flipped: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat/m - dy)",
+        "the closed backward pass computes dx with the sign of the term in dy flipped: dx = "
+        "gamma*inv_std*(-dbeta/m - dgamma*x_hat/m - dy)",
         True,
         False,
     ),
     "closed-dx-dbeta-flipped": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with the sign of the term in dbeta flipped: dx = gamma*inv_std*(dbeta/m - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx with the sign of the term in dbeta flipped: dx = "
+        "gamma*inv_std*(dbeta/m - dgamma*x_hat/m + dy)",
         True,
         False,
     ),
     "closed-dx-dbeta-m-missing": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx without the division by m in the term in dbeta: dx = gamma*inv_std*(-dbeta - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx without the division by m in the term in dbeta: dx = "
+        "gamma*inv_std*(-dbeta - dgamma*x_hat/m + dy)",
         True,
         False,
     ),
     "closed-dx-dbeta-m-less-one": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with m - 1 for m in the term in dbeta: dx = gamma*inv_std*(-dbeta/(m - 1) - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx with m - 1 for m in the term in dbeta: dx = "
+        "gamma*inv_std*(-dbeta/(m - 1) - dgamma*x_hat/m + dy)",
         True,
         False,
     ),
     "closed-dx-x_hat-missing": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx without the factor x_hat: dx = gamma*inv_std*(-dbeta/m - dgamma/m + dy)",
+        "the closed backward pass computes dx without the factor x_hat: dx = gamma*inv_std*(-dbeta/m - dgamma/m +"
+        " dy)",
         True,
         False,
     ),
     "closed-dx-dgamma-m-missing": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx without the division by m in the term in dgamma: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat + dy)",
+        "the closed backward pass computes dx without the division by m in the term in dgamma: dx = "
+        "gamma*inv_std*(-dbeta/m - dgamma*x_hat + dy)",
         True,
         False,
     ),
     "closed-dx-dgamma-m-less-one": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with m - 1 for m in the term in dgamma: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat/(m - 1) + dy)",
+        "the closed backward pass computes dx with m - 1 for m in the term in dgamma: dx = "
+        "gamma*inv_std*(-dbeta/m - dgamma*x_hat/(m - 1) + dy)",
         True,
         False,
     ),
     "closed-dx-dbeta-is-dgamma": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with dgamma for dbeta: dx = gamma*inv_std*(-dgamma*x_hat/m - dgamma/m + dy)",
+        "the closed backward pass computes dx with dgamma for dbeta: dx = gamma*inv_std*(-dgamma*x_hat/m - "
+        "dgamma/m + dy)",
         True,
         False,
     ),
     "closed-dx-dgamma-is-dbeta": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with dbeta for dgamma: dx = gamma*inv_std*(-dbeta*x_hat/m - dbeta/m + dy)",
+        "the closed backward pass computes dx with dbeta for dgamma: dx = gamma*inv_std*(-dbeta*x_hat/m - dbeta/m"
+        " + dy)",
         True,
         False,
     ),
@@ -738,7 +752,8 @@ MUTANTS = {
     "closed-dx-gamma-is-beta": Mutant(
         "training",
         ("dx",),
-        "the closed backward pass computes dx with beta for gamma: dx = beta*inv_std*(-dbeta/m - dgamma*x_hat/m + dy)",
+        "the closed backward pass computes dx with beta for gamma: dx = beta*inv_std*(-dbeta/m - dgamma*x_hat/m +"
+        " dy)",
         True,
         False,
     ),
@@ -780,7 +795,8 @@ MUTANTS = {
     "staged-dinv_std-x-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dinv_std with the sign of the term in x flipped: dinv_std = sum_i dx_hat*(-batch_mean - x)",
+        "the staged backward pass computes dinv_std with the sign of the term in x flipped: dinv_std = sum_i "
+        "dx_hat*(-batch_mean - x)",
         True,
         False,
     ),
@@ -794,14 +810,16 @@ MUTANTS = {
     "staged-dinv_std-batch_mean-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dinv_std with the sign of the term in batch_mean flipped: dinv_std = sum_i dx_hat*(batch_mean + x)",
+        "the staged backward pass computes dinv_std with the sign of the term in batch_mean flipped: dinv_std = "
+        "sum_i dx_hat*(batch_mean + x)",
         True,
         False,
     ),
     "staged-dinv_std-batch_mean-is-batch_var": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dinv_std with batch_var for batch_mean: dinv_std = sum_i dx_hat*(-batch_var + x)",
+        "the staged backward pass computes dinv_std with batch_var for batch_mean: dinv_std = sum_i "
+        "dx_hat*(-batch_var + x)",
         True,
         False,
     ),
@@ -815,182 +833,208 @@ MUTANTS = {
     "staged-dbatch_var-batch_var-missing": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var without the division by (batch_var + eps)**(3/2): dbatch_var = -dinv_std/2",
+        "the staged backward pass computes dbatch_var without the division by (batch_var + eps)**(3/2): "
+        "dbatch_var = -dinv_std/2",
         True,
         False,
     ),
     "staged-dbatch_var-batch_var-not-rooted": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with batch_var + eps for its root: dbatch_var = -dinv_std/(2*(batch_var + eps)**3)",
+        "the staged backward pass computes dbatch_var with batch_var + eps for its root: dbatch_var = "
+        "-dinv_std/(2*(batch_var + eps)**3)",
         True,
         False,
     ),
     "staged-dbatch_var-eps-outside": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with eps outside the root: dbatch_var = -dinv_std/(2*(sqrt(batch_var) + eps)**3)",
+        "the staged backward pass computes dbatch_var with eps outside the root: dbatch_var = "
+        "-dinv_std/(2*(sqrt(batch_var) + eps)**3)",
         True,
         False,
     ),
     "staged-dbatch_var-eps-twice": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with eps added twice: dbatch_var = -dinv_std/(2*(batch_var + 2*eps)**(3/2))",
+        "the staged backward pass computes dbatch_var with eps added twice: dbatch_var = -dinv_std/(2*(batch_var "
+        "+ 2*eps)**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-eps-squared": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with the square of eps: dbatch_var = -dinv_std/(2*(batch_var + eps**2)**(3/2))",
+        "the staged backward pass computes dbatch_var with the square of eps: dbatch_var = "
+        "-dinv_std/(2*(batch_var + eps**2)**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-batch_var-dropped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var without the term in batch_var: dbatch_var = -dinv_std/(2*eps**(3/2))",
+        "the staged backward pass computes dbatch_var without the term in batch_var: dbatch_var = "
+        "-dinv_std/(2*eps**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-batch_var-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with the sign of the term in batch_var flipped: dbatch_var = -dinv_std/(2*(-batch_var + eps)**(3/2))",
+        "the staged backward pass computes dbatch_var with the sign of the term in batch_var flipped: dbatch_var "
+        "= -dinv_std/(2*(-batch_var + eps)**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-eps-dropped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var without the term in eps: dbatch_var = -dinv_std/(2*batch_var**(3/2))",
+        "the staged backward pass computes dbatch_var without the term in eps: dbatch_var = "
+        "-dinv_std/(2*batch_var**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-eps-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with the sign of the term in eps flipped: dbatch_var = -dinv_std/(2*(batch_var - eps)**(3/2))",
+        "the staged backward pass computes dbatch_var with the sign of the term in eps flipped: dbatch_var = "
+        "-dinv_std/(2*(batch_var - eps)**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_var-batch_var-is-batch_mean": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_var with batch_mean for batch_var: dbatch_var = -dinv_std/(2*(batch_mean + eps)**(3/2))",
+        "the staged backward pass computes dbatch_var with batch_mean for batch_var: dbatch_var = "
+        "-dinv_std/(2*(batch_mean + eps)**(3/2))",
         True,
         False,
     ),
     "staged-dbatch_mean-doubled": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean twice as large: dbatch_mean = sum_i 2*dbatch_var*(2*batch_mean - 2*x)/m - 2*dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean twice as large: dbatch_mean = sum_i "
+        "2*dbatch_var*(2*batch_mean - 2*x)/m - 2*dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-inv_std-missing": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean without the factor inv_std: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/m - dx_hat",
+        "the staged backward pass computes dbatch_mean without the factor inv_std: dbatch_mean = sum_i "
+        "dbatch_var*(2*batch_mean - 2*x)/m - dx_hat",
         True,
         False,
     ),
     "staged-dbatch_mean-batch_mean-missing": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean without the factor 2*batch_mean - 2*x: dbatch_mean = sum_i dbatch_var/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean without the factor 2*batch_mean - 2*x: dbatch_mean = sum_i"
+        " dbatch_var/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-m-less-one": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean with m - 1 for m: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/(m - 1) - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean with m - 1 for m: dbatch_mean = sum_i "
+        "dbatch_var*(2*batch_mean - 2*x)/(m - 1) - dx_hat*inv_std",
         True,
         True,
     ),
     "staged-dbatch_mean-x-dropped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean without the term in x: dbatch_mean = sum_i 2*batch_mean*dbatch_var/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean without the term in x: dbatch_mean = sum_i "
+        "2*batch_mean*dbatch_var/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-x-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean with the sign of the term in x flipped: dbatch_mean = sum_i dbatch_var*(2*batch_mean + 2*x)/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean with the sign of the term in x flipped: dbatch_mean = "
+        "sum_i dbatch_var*(2*batch_mean + 2*x)/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-batch_mean-dropped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean without the term in batch_mean: dbatch_mean = sum_i -2*dbatch_var*x/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean without the term in batch_mean: dbatch_mean = sum_i "
+        "-2*dbatch_var*x/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-batch_mean-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean with the sign of the term in batch_mean flipped: dbatch_mean = sum_i dbatch_var*(-2*batch_mean - 2*x)/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean with the sign of the term in batch_mean flipped: "
+        "dbatch_mean = sum_i dbatch_var*(-2*batch_mean - 2*x)/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-batch_mean-is-batch_var": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean with batch_var for batch_mean: dbatch_mean = sum_i dbatch_var*(2*batch_var - 2*x)/m - dx_hat*inv_std",
+        "the staged backward pass computes dbatch_mean with batch_var for batch_mean: dbatch_mean = sum_i "
+        "dbatch_var*(2*batch_var - 2*x)/m - dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dbatch_mean-dx_hat-is-dy": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dbatch_mean with dy for dx_hat: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/m - dy*inv_std",
+        "the staged backward pass computes dbatch_mean with dy for dx_hat: dbatch_mean = sum_i "
+        "dbatch_var*(2*batch_mean - 2*x)/m - dy*inv_std",
         True,
         False,
     ),
     "staged-dx-inv_std-missing": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx without the factor inv_std: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean + 2*x)/m + dx_hat",
+        "the staged backward pass computes dx without the factor inv_std: dx = dbatch_mean/m + "
+        "dbatch_var*(-2*batch_mean + 2*x)/m + dx_hat",
         True,
         False,
     ),
     "staged-dx-batch_mean-missing": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx without the factor -2*batch_mean + 2*x: dx = dbatch_mean/m + dbatch_var/m + dx_hat*inv_std",
+        "the staged backward pass computes dx without the factor -2*batch_mean + 2*x: dx = dbatch_mean/m + "
+        "dbatch_var/m + dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dx-x-dropped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx without the term in x: dx = -2*batch_mean*dbatch_var/m + dbatch_mean/m + dx_hat*inv_std",
+        "the staged backward pass computes dx without the term in x: dx = -2*batch_mean*dbatch_var/m + "
+        "dbatch_mean/m + dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dx-x-flipped": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx with the sign of the term in x flipped: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean - 2*x)/m + dx_hat*inv_std",
+        "the staged backward pass computes dx with the sign of the term in x flipped: dx = dbatch_mean/m + "
+        "dbatch_var*(-2*batch_mean - 2*x)/m + dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dx-batch_mean-is-batch_var": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx with batch_var for batch_mean: dx = dbatch_mean/m + dbatch_var*(-2*batch_var + 2*x)/m + dx_hat*inv_std",
+        "the staged backward pass computes dx with batch_var for batch_mean: dx = dbatch_mean/m + "
+        "dbatch_var*(-2*batch_var + 2*x)/m + dx_hat*inv_std",
         True,
         False,
     ),
     "staged-dx-dx_hat-is-dy": Mutant(
         "training",
         ("dx",),
-        "the staged backward pass computes dx with dy for dx_hat: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean + 2*x)/m + dy*inv_std",
+        "the staged backward pass computes dx with dy for dx_hat: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean "
+        "+ 2*x)/m + dy*inv_std",
         True,
         False,
     ),
@@ -1067,14 +1111,16 @@ MUTANTS = {
     "inference-inv_std-running_var-flipped": Mutant(
         "inference",
         ("y", "dx", "dgamma"),
-        "inference computes inv_std with the sign of the term in running_var flipped: inv_std = 1/sqrt(eps - running_var)",
+        "inference computes inv_std with the sign of the term in running_var flipped: inv_std = 1/sqrt(eps - "
+        "running_var)",
         True,
         False,
     ),
     "inference-inv_std-eps-flipped": Mutant(
         "inference",
         ("y", "dx", "dgamma"),
-        "inference computes inv_std with the sign of the term in eps flipped: inv_std = 1/sqrt(-eps + running_var)",
+        "inference computes inv_std with the sign of the term in eps flipped: inv_std = 1/sqrt(-eps + "
+        "running_var)",
         True,
         False,
     ),
@@ -1095,7 +1141,8 @@ MUTANTS = {
     "inference-x_hat-running_mean-flipped": Mutant(
         "inference",
         ("y", "dgamma"),
-        "inference computes x_hat with the sign of the term in running_mean flipped: x_hat = inv_std*(running_mean + x)",
+        "inference computes x_hat with the sign of the term in running_mean flipped: x_hat = "
+        "inv_std*(running_mean + x)",
         True,
         False,
     ),
@@ -1305,14 +1352,16 @@ MUTANTS = {
     "running-batch_var-batch_mean-not-squared": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes batch_var with -batch_mean + x not squared: batch_var = sum_i (-batch_mean + x)/m",
+        "the running update computes batch_var with -batch_mean + x not squared: batch_var = sum_i (-batch_mean +"
+        " x)/m",
         True,
         False,
     ),
     "running-batch_var-x-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes batch_var with the sign of the term in x flipped: batch_var = sum_i (-batch_mean - x)**2/m",
+        "the running update computes batch_var with the sign of the term in x flipped: batch_var = sum_i "
+        "(-batch_mean - x)**2/m",
         True,
         False,
     ),
@@ -1326,252 +1375,288 @@ MUTANTS = {
     "running-batch_var-batch_mean-is-running_mean": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes batch_var with running_mean for batch_mean: batch_var = sum_i (-running_mean + x)**2/m",
+        "the running update computes batch_var with running_mean for batch_mean: batch_var = sum_i (-running_mean"
+        " + x)**2/m",
         True,
         False,
     ),
     "running-mean-flipped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with the sign flipped: new_running_mean = -batch_mean*update_rate - running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean with the sign flipped: new_running_mean = "
+        "-batch_mean*update_rate - running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-doubled": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean twice as large: new_running_mean = 2*batch_mean*update_rate + 2*running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean twice as large: new_running_mean = 2*batch_mean*update_rate"
+        " + 2*running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-batch_mean-dropped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the term in batch_mean: new_running_mean = running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean without the term in batch_mean: new_running_mean = "
+        "running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-batch_mean-flipped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with the sign of the term in batch_mean flipped: new_running_mean = -batch_mean*update_rate + running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean with the sign of the term in batch_mean flipped: "
+        "new_running_mean = -batch_mean*update_rate + running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-running_mean-dropped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the term in running_mean: new_running_mean = batch_mean*update_rate",
+        "the running update computes new_running_mean without the term in running_mean: new_running_mean = "
+        "batch_mean*update_rate",
         True,
         False,
     ),
     "running-mean-running_mean-flipped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with the sign of the term in running_mean flipped: new_running_mean = batch_mean*update_rate - running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean with the sign of the term in running_mean flipped: "
+        "new_running_mean = batch_mean*update_rate - running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-update_rate-missing": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the factor update_rate: new_running_mean = batch_mean + running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean without the factor update_rate: new_running_mean = "
+        "batch_mean + running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-running_mean-missing": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the factor running_mean: new_running_mean = batch_mean*update_rate - update_rate + 1",
+        "the running update computes new_running_mean without the factor running_mean: new_running_mean = "
+        "batch_mean*update_rate - update_rate + 1",
         True,
         False,
     ),
     "running-mean-1-dropped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the term in 1: new_running_mean = batch_mean*update_rate - running_mean*update_rate",
+        "the running update computes new_running_mean without the term in 1: new_running_mean = "
+        "batch_mean*update_rate - running_mean*update_rate",
         True,
         False,
     ),
     "running-mean-1-flipped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with the sign of the term in 1 flipped: new_running_mean = batch_mean*update_rate + running_mean*(-update_rate - 1)",
+        "the running update computes new_running_mean with the sign of the term in 1 flipped: new_running_mean = "
+        "batch_mean*update_rate + running_mean*(-update_rate - 1)",
         True,
         False,
     ),
     "running-mean-update_rate-dropped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean without the term in update_rate: new_running_mean = batch_mean*update_rate + running_mean",
+        "the running update computes new_running_mean without the term in update_rate: new_running_mean = "
+        "batch_mean*update_rate + running_mean",
         True,
         False,
     ),
     "running-mean-update_rate-flipped": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with the sign of the term in update_rate flipped: new_running_mean = batch_mean*update_rate + running_mean*(update_rate + 1)",
+        "the running update computes new_running_mean with the sign of the term in update_rate flipped: "
+        "new_running_mean = batch_mean*update_rate + running_mean*(update_rate + 1)",
         True,
         False,
     ),
     "running-mean-batch_mean-is-batch_var": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with batch_var for batch_mean: new_running_mean = batch_var*update_rate + running_mean*(1 - update_rate)",
+        "the running update computes new_running_mean with batch_var for batch_mean: new_running_mean = "
+        "batch_var*update_rate + running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-running_mean-is-running_var": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with running_var for running_mean: new_running_mean = batch_mean*update_rate + running_var*(1 - update_rate)",
+        "the running update computes new_running_mean with running_var for running_mean: new_running_mean = "
+        "batch_mean*update_rate + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-mean-running_mean-is-batch_mean": Mutant(
         "running",
         ("new_running_mean",),
-        "the running update computes new_running_mean with batch_mean for running_mean: new_running_mean = batch_mean*update_rate + batch_mean*(1 - update_rate)",
+        "the running update computes new_running_mean with batch_mean for running_mean: new_running_mean = "
+        "batch_mean*update_rate + batch_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign flipped: new_running_var = -batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate)",
+        "the running update computes new_running_var with the sign flipped: new_running_var = "
+        "-batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-doubled": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var twice as large: new_running_var = 2*batch_var*m*update_rate/(-correction + m) + 2*running_var*(1 - update_rate)",
+        "the running update computes new_running_var twice as large: new_running_var = "
+        "2*batch_var*m*update_rate/(-correction + m) + 2*running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-running_var-dropped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the term in running_var: new_running_var = batch_var*m*update_rate/(-correction + m)",
+        "the running update computes new_running_var without the term in running_var: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m)",
         True,
         False,
     ),
     "running-var-running_var-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign of the term in running_var flipped: new_running_var = batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate)",
+        "the running update computes new_running_var with the sign of the term in running_var flipped: "
+        "new_running_var = batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-running_var-missing": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the factor running_var: new_running_var = batch_var*m*update_rate/(-correction + m) - update_rate + 1",
+        "the running update computes new_running_var without the factor running_var: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) - update_rate + 1",
         True,
         False,
     ),
     "running-var-1-dropped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the term in 1: new_running_var = batch_var*m*update_rate/(-correction + m) - running_var*update_rate",
+        "the running update computes new_running_var without the term in 1: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) - running_var*update_rate",
         True,
         False,
     ),
     "running-var-1-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign of the term in 1 flipped: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var*(-update_rate - 1)",
+        "the running update computes new_running_var with the sign of the term in 1 flipped: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) + running_var*(-update_rate - 1)",
         True,
         False,
     ),
     "running-var-update_rate-dropped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the term in update_rate: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var",
+        "the running update computes new_running_var without the term in update_rate: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) + running_var",
         True,
         False,
     ),
     "running-var-update_rate-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign of the term in update_rate flipped: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var*(update_rate + 1)",
+        "the running update computes new_running_var with the sign of the term in update_rate flipped: "
+        "new_running_var = batch_var*m*update_rate/(-correction + m) + running_var*(update_rate + 1)",
         True,
         False,
     ),
     "running-var-update_rate-missing": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the factor update_rate: new_running_var = batch_var*m/(-correction + m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var without the factor update_rate: new_running_var = "
+        "batch_var*m/(-correction + m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-m-missing": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the factor m: new_running_var = batch_var*update_rate/(-correction + m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var without the factor m: new_running_var = "
+        "batch_var*update_rate/(-correction + m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-correction-missing": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the division by -correction + m: new_running_var = batch_var*m*update_rate + running_var*(1 - update_rate)",
+        "the running update computes new_running_var without the division by -correction + m: new_running_var = "
+        "batch_var*m*update_rate + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-m-dropped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the term in m: new_running_var = -batch_var*m*update_rate/correction + running_var*(1 - update_rate)",
+        "the running update computes new_running_var without the term in m: new_running_var = "
+        "-batch_var*m*update_rate/correction + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-m-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign of the term in m flipped: new_running_var = batch_var*m*update_rate/(-correction - m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var with the sign of the term in m flipped: new_running_var = "
+        "batch_var*m*update_rate/(-correction - m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-correction-dropped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var without the term in correction: new_running_var = batch_var*update_rate + running_var*(1 - update_rate)",
+        "the running update computes new_running_var without the term in correction: new_running_var = "
+        "batch_var*update_rate + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-correction-flipped": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with the sign of the term in correction flipped: new_running_var = batch_var*m*update_rate/(correction + m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var with the sign of the term in correction flipped: "
+        "new_running_var = batch_var*m*update_rate/(correction + m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-batch_var-is-batch_mean": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with batch_mean for batch_var: new_running_var = batch_mean*m*update_rate/(-correction + m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var with batch_mean for batch_var: new_running_var = "
+        "batch_mean*m*update_rate/(-correction + m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-batch_var-is-running_var": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with running_var for batch_var: new_running_var = m*running_var*update_rate/(-correction + m) + running_var*(1 - update_rate)",
+        "the running update computes new_running_var with running_var for batch_var: new_running_var = "
+        "m*running_var*update_rate/(-correction + m) + running_var*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-running_var-is-running_mean": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with running_mean for running_var: new_running_var = batch_var*m*update_rate/(-correction + m) + running_mean*(1 - update_rate)",
+        "the running update computes new_running_var with running_mean for running_var: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) + running_mean*(1 - update_rate)",
         True,
         False,
     ),
     "running-var-running_var-is-batch_var": Mutant(
         "running",
         ("new_running_var",),
-        "the running update computes new_running_var with batch_var for running_var: new_running_var = batch_var*m*update_rate/(-correction + m) + batch_var*(1 - update_rate)",
+        "the running update computes new_running_var with batch_var for running_var: new_running_var = "
+        "batch_var*m*update_rate/(-correction + m) + batch_var*(1 - update_rate)",
         True,
         False,
     ),
@@ -1613,7 +1698,8 @@ MUTANTS = {
     "jvp-centred_tx-tx-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes centred_tx with the sign of the term in tx flipped: centred_tx = -tx - sum_tx/m",
+        "the tangent of training computes centred_tx with the sign of the term in tx flipped: centred_tx = -tx - "
+        "sum_tx/m",
         True,
         False,
     ),
@@ -1641,7 +1727,8 @@ MUTANTS = {
     "jvp-sum_tx_x_hat-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes sum_tx_x_hat with the sign flipped: sum_tx_x_hat = sum_i -centred_tx*x_hat",
+        "the tangent of training computes sum_tx_x_hat with the sign flipped: sum_tx_x_hat = sum_i "
+        "-centred_tx*x_hat",
         True,
         False,
     ),
@@ -1662,84 +1749,96 @@ MUTANTS = {
     "jvp-ty_per_x_hat-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat with the sign flipped: ty_per_x_hat = gamma*inv_std*sum_tx_x_hat/m - tgamma",
+        "the tangent of training computes ty_per_x_hat with the sign flipped: ty_per_x_hat = "
+        "gamma*inv_std*sum_tx_x_hat/m - tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-doubled": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat twice as large: ty_per_x_hat = -2*gamma*inv_std*sum_tx_x_hat/m + 2*tgamma",
+        "the tangent of training computes ty_per_x_hat twice as large: ty_per_x_hat = "
+        "-2*gamma*inv_std*sum_tx_x_hat/m + 2*tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-tgamma-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat with the sign of the term in tgamma flipped: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/m - tgamma",
+        "the tangent of training computes ty_per_x_hat with the sign of the term in tgamma flipped: ty_per_x_hat "
+        "= -gamma*inv_std*sum_tx_x_hat/m - tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-gamma-missing": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat without the factor gamma: ty_per_x_hat = -inv_std*sum_tx_x_hat/m + tgamma",
+        "the tangent of training computes ty_per_x_hat without the factor gamma: ty_per_x_hat = "
+        "-inv_std*sum_tx_x_hat/m + tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-m-missing": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat without the division by m: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat + tgamma",
+        "the tangent of training computes ty_per_x_hat without the division by m: ty_per_x_hat = "
+        "-gamma*inv_std*sum_tx_x_hat + tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-m-less-one": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat with m - 1 for m: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/(m - 1) + tgamma",
+        "the tangent of training computes ty_per_x_hat with m - 1 for m: ty_per_x_hat = "
+        "-gamma*inv_std*sum_tx_x_hat/(m - 1) + tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-gamma-is-beta": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat with beta for gamma: ty_per_x_hat = -beta*inv_std*sum_tx_x_hat/m + tgamma",
+        "the tangent of training computes ty_per_x_hat with beta for gamma: ty_per_x_hat = "
+        "-beta*inv_std*sum_tx_x_hat/m + tgamma",
         True,
         False,
     ),
     "jvp-ty_per_x_hat-tgamma-is-tbeta": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty_per_x_hat with tbeta for tgamma: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/m + tbeta",
+        "the tangent of training computes ty_per_x_hat with tbeta for tgamma: ty_per_x_hat = "
+        "-gamma*inv_std*sum_tx_x_hat/m + tbeta",
         True,
         False,
     ),
     "jvp-ty-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with the sign flipped: ty = -centred_tx*gamma*inv_std - tbeta - ty_per_x_hat*x_hat",
+        "the tangent of training computes ty with the sign flipped: ty = -centred_tx*gamma*inv_std - tbeta - "
+        "ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-doubled": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty twice as large: ty = 2*centred_tx*gamma*inv_std + 2*tbeta + 2*ty_per_x_hat*x_hat",
+        "the tangent of training computes ty twice as large: ty = 2*centred_tx*gamma*inv_std + 2*tbeta + "
+        "2*ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-tbeta-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with the sign of the term in tbeta flipped: ty = centred_tx*gamma*inv_std - tbeta + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty with the sign of the term in tbeta flipped: ty = "
+        "centred_tx*gamma*inv_std - tbeta + ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-ty_per_x_hat-dropped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty without the term in ty_per_x_hat: ty = centred_tx*gamma*inv_std + tbeta",
+        "the tangent of training computes ty without the term in ty_per_x_hat: ty = centred_tx*gamma*inv_std + "
+        "tbeta",
         True,
         False,
     ),
@@ -1753,49 +1852,56 @@ MUTANTS = {
     "jvp-ty-centred_tx-flipped": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with the sign of the term in centred_tx flipped: ty = -centred_tx*gamma*inv_std + tbeta + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty with the sign of the term in centred_tx flipped: ty = "
+        "-centred_tx*gamma*inv_std + tbeta + ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-x_hat-missing": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty without the factor x_hat: ty = centred_tx*gamma*inv_std + tbeta + ty_per_x_hat",
+        "the tangent of training computes ty without the factor x_hat: ty = centred_tx*gamma*inv_std + tbeta + "
+        "ty_per_x_hat",
         True,
         False,
     ),
     "jvp-ty-gamma-missing": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty without the factor gamma: ty = centred_tx*inv_std + tbeta + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty without the factor gamma: ty = centred_tx*inv_std + tbeta + "
+        "ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-inv_std-missing": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty without the factor inv_std: ty = centred_tx*gamma + tbeta + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty without the factor inv_std: ty = centred_tx*gamma + tbeta + "
+        "ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-gamma-is-beta": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with beta for gamma: ty = beta*centred_tx*inv_std + tbeta + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty with beta for gamma: ty = beta*centred_tx*inv_std + tbeta + "
+        "ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-tbeta-is-tgamma": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with tgamma for tbeta: ty = centred_tx*gamma*inv_std + tgamma + ty_per_x_hat*x_hat",
+        "the tangent of training computes ty with tgamma for tbeta: ty = centred_tx*gamma*inv_std + tgamma + "
+        "ty_per_x_hat*x_hat",
         True,
         False,
     ),
     "jvp-ty-x_hat-is-x": Mutant(
         "tangent",
         ("ty",),
-        "the tangent of training computes ty with x for x_hat: ty = centred_tx*gamma*inv_std + tbeta + ty_per_x_hat*x",
+        "the tangent of training computes ty with x for x_hat: ty = centred_tx*gamma*inv_std + tbeta + "
+        "ty_per_x_hat*x",
         True,
         False,
     ),
@@ -1837,7 +1943,8 @@ MUTANTS = {
     "second-centred_ddx-ddx-flipped": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass computes centred_ddx with the sign of the term in ddx flipped: centred_ddx = -ddx - sum_ddx/m",
+        "the double backward pass computes centred_ddx with the sign of the term in ddx flipped: centred_ddx = "
+        "-ddx - sum_ddx/m",
         True,
         False,
     ),
@@ -1872,21 +1979,24 @@ MUTANTS = {
     "second-sum_ddx_x_hat-flipped": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass computes sum_ddx_x_hat with the sign flipped: sum_ddx_x_hat = sum_i -centred_ddx*x_hat",
+        "the double backward pass computes sum_ddx_x_hat with the sign flipped: sum_ddx_x_hat = sum_i "
+        "-centred_ddx*x_hat",
         True,
         False,
     ),
     "second-sum_ddx_x_hat-doubled": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass computes sum_ddx_x_hat twice as large: sum_ddx_x_hat = sum_i 2*centred_ddx*x_hat",
+        "the double backward pass computes sum_ddx_x_hat twice as large: sum_ddx_x_hat = sum_i "
+        "2*centred_ddx*x_hat",
         True,
         False,
     ),
     "second-sum_ddx_x_hat-x_hat-missing": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass computes sum_ddx_x_hat without the factor x_hat: sum_ddx_x_hat = sum_i centred_ddx",
+        "the double backward pass computes sum_ddx_x_hat without the factor x_hat: sum_ddx_x_hat = sum_i "
+        "centred_ddx",
         True,
         False,
     ),
@@ -1900,182 +2010,208 @@ MUTANTS = {
     "second-dy_per_x_hat-flipped": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with the sign flipped: second_dy_per_x_hat = -ddgamma + gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat with the sign flipped: second_dy_per_x_hat = "
+        "-ddgamma + gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-doubled": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat twice as large: second_dy_per_x_hat = 2*ddgamma - 2*gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat twice as large: second_dy_per_x_hat = 2*ddgamma - "
+        "2*gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-ddgamma-dropped": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat without the term in ddgamma: second_dy_per_x_hat = -gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat without the term in ddgamma: second_dy_per_x_hat ="
+        " -gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-ddgamma-flipped": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with the sign of the term in ddgamma flipped: second_dy_per_x_hat = -ddgamma - gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat with the sign of the term in ddgamma flipped: "
+        "second_dy_per_x_hat = -ddgamma - gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-sum_ddx_x_hat-dropped": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat without the term in sum_ddx_x_hat: second_dy_per_x_hat = ddgamma",
+        "the double backward pass computes second_dy_per_x_hat without the term in sum_ddx_x_hat: "
+        "second_dy_per_x_hat = ddgamma",
         True,
         False,
     ),
     "second-dy_per_x_hat-sum_ddx_x_hat-flipped": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with the sign of the term in sum_ddx_x_hat flipped: second_dy_per_x_hat = ddgamma + gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat with the sign of the term in sum_ddx_x_hat "
+        "flipped: second_dy_per_x_hat = ddgamma + gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-gamma-missing": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat without the factor gamma: second_dy_per_x_hat = ddgamma - inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat without the factor gamma: second_dy_per_x_hat = "
+        "ddgamma - inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-inv_std-missing": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat without the factor inv_std: second_dy_per_x_hat = ddgamma - gamma*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat without the factor inv_std: second_dy_per_x_hat = "
+        "ddgamma - gamma*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-m-missing": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat without the division by m: second_dy_per_x_hat = ddgamma - gamma*inv_std*sum_ddx_x_hat",
+        "the double backward pass computes second_dy_per_x_hat without the division by m: second_dy_per_x_hat = "
+        "ddgamma - gamma*inv_std*sum_ddx_x_hat",
         True,
         False,
     ),
     "second-dy_per_x_hat-m-less-one": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with m - 1 for m: second_dy_per_x_hat = ddgamma - gamma*inv_std*sum_ddx_x_hat/(m - 1)",
+        "the double backward pass computes second_dy_per_x_hat with m - 1 for m: second_dy_per_x_hat = ddgamma - "
+        "gamma*inv_std*sum_ddx_x_hat/(m - 1)",
         True,
         False,
     ),
     "second-dy_per_x_hat-ddgamma-is-ddbeta": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with ddbeta for ddgamma: second_dy_per_x_hat = ddbeta - gamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_dy_per_x_hat with ddbeta for ddgamma: second_dy_per_x_hat = "
+        "ddbeta - gamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-dy_per_x_hat-gamma-is-beta": Mutant(
         "second",
         ("second_x", "second_dy"),
-        "the double backward pass computes second_dy_per_x_hat with beta for gamma: second_dy_per_x_hat = -beta*inv_std*sum_ddx_x_hat/m + ddgamma",
+        "the double backward pass computes second_dy_per_x_hat with beta for gamma: second_dy_per_x_hat = "
+        "-beta*inv_std*sum_ddx_x_hat/m + ddgamma",
         True,
         False,
     ),
     "second-dy-flipped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with the sign flipped: second_dy = -centred_ddx*gamma*inv_std - ddbeta - second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with the sign flipped: second_dy = "
+        "-centred_ddx*gamma*inv_std - ddbeta - second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-doubled": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy twice as large: second_dy = 2*centred_ddx*gamma*inv_std + 2*ddbeta + 2*second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy twice as large: second_dy = 2*centred_ddx*gamma*inv_std + "
+        "2*ddbeta + 2*second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-ddbeta-dropped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the term in ddbeta: second_dy = centred_ddx*gamma*inv_std + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy without the term in ddbeta: second_dy = "
+        "centred_ddx*gamma*inv_std + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-ddbeta-flipped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with the sign of the term in ddbeta flipped: second_dy = centred_ddx*gamma*inv_std - ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with the sign of the term in ddbeta flipped: second_dy = "
+        "centred_ddx*gamma*inv_std - ddbeta + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-second_dy_per_x_hat-dropped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the term in second_dy_per_x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta",
+        "the double backward pass computes second_dy without the term in second_dy_per_x_hat: second_dy = "
+        "centred_ddx*gamma*inv_std + ddbeta",
         True,
         False,
     ),
     "second-dy-second_dy_per_x_hat-flipped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with the sign of the term in second_dy_per_x_hat flipped: second_dy = centred_ddx*gamma*inv_std + ddbeta - second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with the sign of the term in second_dy_per_x_hat flipped: "
+        "second_dy = centred_ddx*gamma*inv_std + ddbeta - second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-centred_ddx-dropped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the term in centred_ddx: second_dy = ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy without the term in centred_ddx: second_dy = ddbeta + "
+        "second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-centred_ddx-flipped": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with the sign of the term in centred_ddx flipped: second_dy = -centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with the sign of the term in centred_ddx flipped: second_dy "
+        "= -centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-x_hat-missing": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the factor x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat",
+        "the double backward pass computes second_dy without the factor x_hat: second_dy = "
+        "centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat",
         True,
         False,
     ),
     "second-dy-gamma-missing": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the factor gamma: second_dy = centred_ddx*inv_std + ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy without the factor gamma: second_dy = centred_ddx*inv_std + "
+        "ddbeta + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-inv_std-missing": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy without the factor inv_std: second_dy = centred_ddx*gamma + ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy without the factor inv_std: second_dy = centred_ddx*gamma + "
+        "ddbeta + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-ddbeta-is-ddgamma": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with ddgamma for ddbeta: second_dy = centred_ddx*gamma*inv_std + ddgamma + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with ddgamma for ddbeta: second_dy = "
+        "centred_ddx*gamma*inv_std + ddgamma + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-gamma-is-beta": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with beta for gamma: second_dy = beta*centred_ddx*inv_std + ddbeta + second_dy_per_x_hat*x_hat",
+        "the double backward pass computes second_dy with beta for gamma: second_dy = beta*centred_ddx*inv_std + "
+        "ddbeta + second_dy_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-dy-x_hat-is-x": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass computes second_dy with x for x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x",
+        "the double backward pass computes second_dy with x for x_hat: second_dy = centred_ddx*gamma*inv_std + "
+        "ddbeta + second_dy_per_x_hat*x",
         True,
         False,
     ),
@@ -2096,7 +2232,8 @@ MUTANTS = {
     "second-centred_dy-dy-flipped": Mutant(
         "second",
         ("second_x", "second_gamma"),
-        "the double backward pass computes centred_dy with the sign of the term in dy flipped: centred_dy = -dbeta/m - dy",
+        "the double backward pass computes centred_dy with the sign of the term in dy flipped: centred_dy = "
+        "-dbeta/m - dy",
         True,
         False,
     ),
@@ -2110,7 +2247,8 @@ MUTANTS = {
     "second-centred_dy-dbeta-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes centred_dy with the sign of the term in dbeta flipped: centred_dy = dbeta/m + dy",
+        "the double backward pass computes centred_dy with the sign of the term in dbeta flipped: centred_dy = "
+        "dbeta/m + dy",
         True,
         False,
     ),
@@ -2145,7 +2283,8 @@ MUTANTS = {
     "second-sum_ddx_dy-flipped": Mutant(
         "second",
         ("second_x", "second_gamma"),
-        "the double backward pass computes sum_ddx_dy with the sign flipped: sum_ddx_dy = sum_i -centred_ddx*centred_dy",
+        "the double backward pass computes sum_ddx_dy with the sign flipped: sum_ddx_dy = sum_i "
+        "-centred_ddx*centred_dy",
         True,
         False,
     ),
@@ -2159,504 +2298,591 @@ MUTANTS = {
     "second-sum_ddx_dy-centred_ddx-missing": Mutant(
         "second",
         ("second_x", "second_gamma"),
-        "the double backward pass computes sum_ddx_dy without the factor centred_ddx: sum_ddx_dy = sum_i centred_dy",
+        "the double backward pass computes sum_ddx_dy without the factor centred_ddx: sum_ddx_dy = sum_i "
+        "centred_dy",
         True,
         False,
     ),
     "second-gamma-flipped": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with the sign flipped: second_gamma = -inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
+        "the double backward pass computes second_gamma with the sign flipped: second_gamma = "
+        "-inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-doubled": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma twice as large: second_gamma = 2*inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
+        "the double backward pass computes second_gamma twice as large: second_gamma = "
+        "2*inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-inv_std-missing": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma without the factor inv_std: second_gamma = -dgamma*sum_ddx_x_hat/m + sum_ddx_dy",
+        "the double backward pass computes second_gamma without the factor inv_std: second_gamma = "
+        "-dgamma*sum_ddx_x_hat/m + sum_ddx_dy",
         True,
         False,
     ),
     "second-gamma-sum_ddx_dy-dropped": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma without the term in sum_ddx_dy: second_gamma = -dgamma*inv_std*sum_ddx_x_hat/m",
+        "the double backward pass computes second_gamma without the term in sum_ddx_dy: second_gamma = "
+        "-dgamma*inv_std*sum_ddx_x_hat/m",
         True,
         False,
     ),
     "second-gamma-sum_ddx_dy-flipped": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with the sign of the term in sum_ddx_dy flipped: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/m - sum_ddx_dy)",
+        "the double backward pass computes second_gamma with the sign of the term in sum_ddx_dy flipped: "
+        "second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/m - sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-sum_ddx_x_hat-flipped": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with the sign of the term in sum_ddx_x_hat flipped: second_gamma = inv_std*(dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
+        "the double backward pass computes second_gamma with the sign of the term in sum_ddx_x_hat flipped: "
+        "second_gamma = inv_std*(dgamma*sum_ddx_x_hat/m + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-dgamma-missing": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma without the factor dgamma: second_gamma = inv_std*(sum_ddx_dy - sum_ddx_x_hat/m)",
+        "the double backward pass computes second_gamma without the factor dgamma: second_gamma = "
+        "inv_std*(sum_ddx_dy - sum_ddx_x_hat/m)",
         True,
         False,
     ),
     "second-gamma-m-missing": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma without the division by m: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat + sum_ddx_dy)",
+        "the double backward pass computes second_gamma without the division by m: second_gamma = "
+        "inv_std*(-dgamma*sum_ddx_x_hat + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-m-less-one": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with m - 1 for m: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/(m - 1) + sum_ddx_dy)",
+        "the double backward pass computes second_gamma with m - 1 for m: second_gamma = "
+        "inv_std*(-dgamma*sum_ddx_x_hat/(m - 1) + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-dgamma-is-dbeta": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with dbeta for dgamma: second_gamma = inv_std*(-dbeta*sum_ddx_x_hat/m + sum_ddx_dy)",
+        "the double backward pass computes second_gamma with dbeta for dgamma: second_gamma = "
+        "inv_std*(-dbeta*sum_ddx_x_hat/m + sum_ddx_dy)",
         True,
         False,
     ),
     "second-gamma-sum_ddx_dy-is-sum_ddx_x_hat": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with sum_ddx_x_hat for sum_ddx_dy: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_x_hat)",
+        "the double backward pass computes second_gamma with sum_ddx_x_hat for sum_ddx_dy: second_gamma = "
+        "inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_x_hat)",
         True,
         False,
     ),
     "second-gamma-sum_ddx_x_hat-is-sum_ddx_dy": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass computes second_gamma with sum_ddx_dy for sum_ddx_x_hat: second_gamma = inv_std*(-dgamma*sum_ddx_dy/m + sum_ddx_dy)",
+        "the double backward pass computes second_gamma with sum_ddx_dy for sum_ddx_x_hat: second_gamma = "
+        "inv_std*(-dgamma*sum_ddx_dy/m + sum_ddx_dy)",
         True,
         False,
     ),
     "second-x_per_x_hat-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with the sign flipped: second_x_per_x_hat = -(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with the sign flipped: second_x_per_x_hat = "
+        "-(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-doubled": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat twice as large: second_x_per_x_hat = 2*(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat twice as large: second_x_per_x_hat = "
+        "2*(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-m-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the division by m: second_x_per_x_hat = -ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy",
+        "the double backward pass computes second_x_per_x_hat without the division by m: second_x_per_x_hat = "
+        "-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy",
         True,
         False,
     ),
     "second-x_per_x_hat-m-less-one": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with m - 1 for m: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/(m - 1)",
+        "the double backward pass computes second_x_per_x_hat with m - 1 for m: second_x_per_x_hat = "
+        "(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/(m - 1)",
         True,
         False,
     ),
     "second-x_per_x_hat-ddgamma-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the term in ddgamma: second_x_per_x_hat = (3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the term in ddgamma: second_x_per_x_hat = "
+        "(3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-ddgamma-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with the sign of the term in ddgamma flipped: second_x_per_x_hat = (ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with the sign of the term in ddgamma flipped: "
+        "second_x_per_x_hat = (ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_dy-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m)/m",
+        "the double backward pass computes second_x_per_x_hat without the term in sum_ddx_dy: second_x_per_x_hat "
+        "= (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_dy-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_dy flipped: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m + gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_dy flipped: "
+        "second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m + "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the term in sum_ddx_x_hat: "
+        "second_x_per_x_hat = (-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_x_hat flipped: second_x_per_x_hat = (-ddgamma*dgamma - 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_x_hat flipped:"
+        " second_x_per_x_hat = (-ddgamma*dgamma - 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-ddgamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor ddgamma: second_x_per_x_hat = (3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - dgamma - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor ddgamma: second_x_per_x_hat = "
+        "(3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - dgamma - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_dy-gamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor gamma in the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor gamma in the term in sum_ddx_dy:"
+        " second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_dy-inv_std-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in "
+        "sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - "
+        "gamma*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-dgamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor dgamma: second_x_per_x_hat = (-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy + 3*gamma*inv_std*sum_ddx_x_hat/m)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor dgamma: second_x_per_x_hat = "
+        "(-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy + 3*gamma*inv_std*sum_ddx_x_hat/m)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-gamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor gamma in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor gamma in the term in "
+        "sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*inv_std*sum_ddx_x_hat/m - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-inv_std-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in "
+        "sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*sum_ddx_x_hat/m - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-m-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat without the division by m in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat without the division by m in the term in "
+        "sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-m-less-one": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with m - 1 for m in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/(m - 1) - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with m - 1 for m in the term in sum_ddx_x_hat: "
+        "second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/(m - 1) - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-ddgamma-is-ddbeta": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with ddbeta for ddgamma: second_x_per_x_hat = (-ddbeta*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with ddbeta for ddgamma: second_x_per_x_hat = "
+        "(-ddbeta*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-dgamma-is-dbeta": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with dbeta for dgamma: second_x_per_x_hat = (-dbeta*ddgamma + 3*dbeta*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with dbeta for dgamma: second_x_per_x_hat = "
+        "(-dbeta*ddgamma + 3*dbeta*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-gamma-is-beta": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with beta for gamma: second_x_per_x_hat = (3*beta*dgamma*inv_std*sum_ddx_x_hat/m - beta*inv_std*sum_ddx_dy - ddgamma*dgamma)/m",
+        "the double backward pass computes second_x_per_x_hat with beta for gamma: second_x_per_x_hat = "
+        "(3*beta*dgamma*inv_std*sum_ddx_x_hat/m - beta*inv_std*sum_ddx_dy - ddgamma*dgamma)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_dy-is-sum_ddx_x_hat": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with sum_ddx_x_hat for sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_x_hat)/m",
+        "the double backward pass computes second_x_per_x_hat with sum_ddx_x_hat for sum_ddx_dy: "
+        "second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - "
+        "gamma*inv_std*sum_ddx_x_hat)/m",
         True,
         False,
     ),
     "second-x_per_x_hat-sum_ddx_x_hat-is-sum_ddx_dy": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x_per_x_hat with sum_ddx_dy for sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_dy/m - gamma*inv_std*sum_ddx_dy)/m",
+        "the double backward pass computes second_x_per_x_hat with sum_ddx_dy for sum_ddx_x_hat: "
+        "second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_dy/m - "
+        "gamma*inv_std*sum_ddx_dy)/m",
         True,
         False,
     ),
     "second-x-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with the sign flipped: second_x = -inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with the sign flipped: second_x = "
+        "-inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + "
+        "second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-doubled": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x twice as large: second_x = 2*inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x twice as large: second_x = "
+        "2*inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + "
+        "second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-inv_std-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor inv_std: second_x = -centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat",
+        "the double backward pass computes second_x without the factor inv_std: second_x = "
+        "-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat",
         True,
         False,
     ),
     "second-x-centred_dy-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the term in centred_dy: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the term in centred_dy: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-centred_dy-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with the sign of the term in centred_dy flipped: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m - centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with the sign of the term in centred_dy flipped: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m - centred_dy*second_dy_per_x_hat + "
+        "second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-second_x_per_x_hat-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the term in second_x_per_x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat)",
+        "the double backward pass computes second_x without the term in second_x_per_x_hat: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat)",
         True,
         False,
     ),
     "second-x-centred_ddx-dropped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the term in centred_ddx: second_x = inv_std*(centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the term in centred_ddx: second_x = "
+        "inv_std*(centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-centred_ddx-flipped": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with the sign of the term in centred_ddx flipped: second_x = inv_std*(centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with the sign of the term in centred_ddx flipped: second_x = "
+        "inv_std*(centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-second_dy_per_x_hat-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor second_dy_per_x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the factor second_dy_per_x_hat: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-x_hat-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat)",
+        "the double backward pass computes second_x without the factor x_hat: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat)",
         True,
         False,
     ),
     "second-x-dgamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor dgamma: second_x = inv_std*(-centred_ddx*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the factor dgamma: second_x = "
+        "inv_std*(-centred_ddx*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-gamma-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor gamma: second_x = inv_std*(-centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the factor gamma: second_x = "
+        "inv_std*(-centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-centred_ddx-inv_std-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the factor inv_std in the term in centred_ddx: second_x = inv_std*(-centred_ddx*dgamma*gamma/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the factor inv_std in the term in centred_ddx: "
+        "second_x = inv_std*(-centred_ddx*dgamma*gamma/m + centred_dy*second_dy_per_x_hat + "
+        "second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-m-missing": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x without the division by m: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x without the division by m: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-m-less-one": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with m - 1 for m: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/(m - 1) + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with m - 1 for m: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/(m - 1) + centred_dy*second_dy_per_x_hat + "
+        "second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-centred_ddx-is-ddx": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with ddx for centred_ddx: second_x = inv_std*(centred_dy*second_dy_per_x_hat - ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with ddx for centred_ddx: second_x = "
+        "inv_std*(centred_dy*second_dy_per_x_hat - ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-dgamma-is-dbeta": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with dbeta for dgamma: second_x = inv_std*(-centred_ddx*dbeta*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with dbeta for dgamma: second_x = "
+        "inv_std*(-centred_ddx*dbeta*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-gamma-is-beta": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with beta for gamma: second_x = inv_std*(-beta*centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
+        "the double backward pass computes second_x with beta for gamma: second_x = "
+        "inv_std*(-beta*centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat)",
         True,
         False,
     ),
     "second-x-x_hat-is-x": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass computes second_x with x for x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x)",
+        "the double backward pass computes second_x with x for x_hat: second_x = "
+        "inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x)",
         True,
         False,
     ),
     "second-staged-inv_std-batch_var-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes batch_var in inv_std for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes batch_var in inv_std for a constant "
+        "when it differentiates",
         True,
         False,
     ),
     "second-staged-x_hat-batch_mean-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes batch_mean in x_hat for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes batch_mean in x_hat for a constant "
+        "when it differentiates",
         True,
         False,
     ),
     "second-staged-x_hat-x-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes x in x_hat for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes x in x_hat for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dx_hat-dy-detached": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass, differentiating the backward pass, takes dy in dx_hat for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dy in dx_hat for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dx_hat-gamma-detached": Mutant(
         "second",
         ("second_gamma",),
-        "the double backward pass, differentiating the backward pass, takes gamma in dx_hat for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes gamma in dx_hat for a constant when "
+        "it differentiates",
         True,
         False,
     ),
     "second-staged-dinv_std-batch_mean-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes batch_mean in dinv_std for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes batch_mean in dinv_std for a constant"
+        " when it differentiates",
         True,
         False,
     ),
     "second-staged-dinv_std-dx_hat-detached": Mutant(
         "second",
         ("second_gamma", "second_dy"),
-        "the double backward pass, differentiating the backward pass, takes dx_hat in dinv_std for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dx_hat in dinv_std for a constant "
+        "when it differentiates",
         True,
         False,
     ),
     "second-staged-dinv_std-x-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes x in dinv_std for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes x in dinv_std for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dbatch_var-dinv_std-detached": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass, differentiating the backward pass, takes dinv_std in dbatch_var for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dinv_std in dbatch_var for a constant"
+        " when it differentiates",
         True,
         False,
     ),
     "second-staged-dbatch_mean-batch_mean-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes batch_mean in dbatch_mean for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes batch_mean in dbatch_mean for a "
+        "constant when it differentiates",
         True,
         False,
     ),
     "second-staged-dbatch_mean-dx_hat-detached": Mutant(
         "second",
         ("second_gamma", "second_dy"),
-        "the double backward pass, differentiating the backward pass, takes dx_hat in dbatch_mean for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dx_hat in dbatch_mean for a constant "
+        "when it differentiates",
         True,
         False,
     ),
     "second-staged-dbatch_mean-inv_std-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes inv_std in dbatch_mean for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes inv_std in dbatch_mean for a constant"
+        " when it differentiates",
         True,
         False,
     ),
     "second-staged-dx-dbatch_mean-detached": Mutant(
         "second",
         ("second_x", "second_gamma", "second_dy"),
-        "the double backward pass, differentiating the backward pass, takes dbatch_mean in dx for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dbatch_mean in dx for a constant when"
+        " it differentiates",
         True,
         False,
     ),
     "second-staged-dx-dx_hat-detached": Mutant(
         "second",
         ("second_gamma", "second_dy"),
-        "the double backward pass, differentiating the backward pass, takes dx_hat in dx for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dx_hat in dx for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dx-inv_std-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes inv_std in dx for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes inv_std in dx for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dx-x-detached": Mutant(
         "second",
         ("second_x",),
-        "the double backward pass, differentiating the backward pass, takes x in dx for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes x in dx for a constant when it "
+        "differentiates",
         True,
         False,
     ),
     "second-staged-dgamma-dy-detached": Mutant(
         "second",
         ("second_dy",),
-        "the double backward pass, differentiating the backward pass, takes dy in dgamma for a constant when it differentiates",
+        "the double backward pass, differentiating the backward pass, takes dy in dgamma for a constant when it "
+        "differentiates",
         True,
         False,
     ),

@@ -22,7 +22,7 @@ def inference_batch_statistics(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference normalizes by the statistics of its own batch.
+    """The fault inference-batch-statistics: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -71,7 +71,7 @@ def inference_eps_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference leaves eps out.
+    """The fault inference-eps-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -112,7 +112,7 @@ def inference_eps_outside_root(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference adds eps outside the root.
+    """The fault inference-eps-outside-root: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -153,7 +153,7 @@ def inference_root_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference takes the stored variance for a standard deviation.
+    """The fault inference-root-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -194,7 +194,7 @@ def inference_mean_ignored(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference ignores the stored mean.
+    """The fault inference-mean-ignored: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -235,7 +235,7 @@ def inference_gamma_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference does not apply gamma.
+    """The fault inference-gamma-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -276,7 +276,7 @@ def inference_beta_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference does not add beta.
+    """The fault inference-beta-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -317,7 +317,7 @@ def inference_dx_training_formula(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference is computed by the formula of training.
+    """The fault inference-dx-training-formula: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -358,7 +358,7 @@ def inference_dx_gamma_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference lacks the factor gamma.
+    """The fault inference-dx-gamma-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -398,7 +398,7 @@ def inference_dgamma_from_x(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of gamma in inference uses x instead of x_hat.
+    """The fault inference-dgamma-from-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -438,7 +438,7 @@ def inference_inv_std_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with the sign flipped: inv_std = -1/sqrt(eps + running_var).
+    """The fault inference-inv_std-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -479,7 +479,7 @@ def inference_inv_std_doubled(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std twice as large: inv_std = 2/sqrt(eps + running_var).
+    """The fault inference-inv_std-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -520,7 +520,7 @@ def inference_inv_std_eps_twice(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with eps added twice: inv_std = 1/sqrt(2*eps + running_var).
+    """The fault inference-inv_std-eps-twice: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -561,7 +561,7 @@ def inference_inv_std_eps_squared(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with the square of eps: inv_std = 1/sqrt(eps**2 + running_var).
+    """The fault inference-inv_std-eps-squared: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -602,7 +602,7 @@ def inference_inv_std_running_var_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with the sign of the term in running_var flipped: inv_std = 1/sqrt(eps - running_var).
+    """The fault inference-inv_std-running_var-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -643,7 +643,7 @@ def inference_inv_std_eps_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with the sign of the term in eps flipped: inv_std = 1/sqrt(-eps + running_var).
+    """The fault inference-inv_std-eps-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -684,7 +684,7 @@ def inference_inv_std_running_var_is_running_mean(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes inv_std with running_mean for running_var: inv_std = 1/sqrt(eps + running_mean).
+    """The fault inference-inv_std-running_var-is-running_mean: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -725,7 +725,7 @@ def inference_x_hat_x_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes x_hat with the sign of the term in x flipped: x_hat = inv_std*(-running_mean - x).
+    """The fault inference-x_hat-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -766,7 +766,7 @@ def inference_x_hat_running_mean_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes x_hat with the sign of the term in running_mean flipped: x_hat = inv_std*(running_mean + x).
+    """The fault inference-x_hat-running_mean-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -807,7 +807,7 @@ def inference_x_hat_running_mean_is_running_var(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes x_hat with running_var for running_mean: x_hat = inv_std*(-running_var + x).
+    """The fault inference-x_hat-running_mean-is-running_var: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -848,7 +848,7 @@ def inference_y_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y with the sign flipped: y = -beta - gamma*x_hat.
+    """The fault inference-y-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -889,7 +889,7 @@ def inference_y_doubled(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y twice as large: y = 2*beta + 2*gamma*x_hat.
+    """The fault inference-y-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -930,7 +930,7 @@ def inference_y_beta_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y with the sign of the term in beta flipped: y = -beta + gamma*x_hat.
+    """The fault inference-y-beta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -971,7 +971,7 @@ def inference_y_beta_is_gamma(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y with gamma for beta: y = gamma*x_hat + gamma.
+    """The fault inference-y-beta-is-gamma: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1012,7 +1012,7 @@ def inference_y_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y with beta for gamma: y = beta*x_hat + beta.
+    """The fault inference-y-gamma-is-beta: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1053,7 +1053,7 @@ def inference_y_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference computes y with x for x_hat: y = beta + gamma*x.
+    """The fault inference-y-x_hat-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1091,7 +1091,7 @@ def inference_x_hat_x_detached(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference takes x in x_hat for a constant when it differentiates.
+    """The fault inference-x_hat-x-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1131,7 +1131,7 @@ def inference_y_beta_detached(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference takes beta in y for a constant when it differentiates.
+    """The fault inference-y-beta-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1172,7 +1172,7 @@ def inference_y_gamma_detached(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: inference takes gamma in y for a constant when it differentiates.
+    """The fault inference-y-gamma-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1213,7 +1213,7 @@ def inference_gradient_dbeta_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dbeta with the sign flipped: dbeta = sum_i -dy.
+    """The fault inference-gradient-dbeta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1253,7 +1253,7 @@ def inference_gradient_dbeta_doubled(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dbeta twice as large: dbeta = sum_i 2*dy.
+    """The fault inference-gradient-dbeta-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1293,7 +1293,7 @@ def inference_gradient_dbeta_dy_is_x(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dbeta with x for dy: dbeta = sum_i x.
+    """The fault inference-gradient-dbeta-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1333,7 +1333,7 @@ def inference_gradient_dgamma_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dgamma with the sign flipped: dgamma = sum_i -dy*x_hat.
+    """The fault inference-gradient-dgamma-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1373,7 +1373,7 @@ def inference_gradient_dgamma_doubled(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dgamma twice as large: dgamma = sum_i 2*dy*x_hat.
+    """The fault inference-gradient-dgamma-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1413,7 +1413,7 @@ def inference_gradient_dgamma_dy_missing(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dgamma without the factor dy: dgamma = sum_i x_hat.
+    """The fault inference-gradient-dgamma-dy-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1453,7 +1453,7 @@ def inference_gradient_dgamma_dy_is_x(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dgamma with x for dy: dgamma = sum_i x*x_hat.
+    """The fault inference-gradient-dgamma-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1493,7 +1493,7 @@ def inference_gradient_dx_flipped(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dx with the sign flipped: dx = -dy*gamma*inv_std.
+    """The fault inference-gradient-dx-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1533,7 +1533,7 @@ def inference_gradient_dx_doubled(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dx twice as large: dx = 2*dy*gamma*inv_std.
+    """The fault inference-gradient-dx-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1573,7 +1573,7 @@ def inference_gradient_dx_dy_is_x(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dx with x for dy: dx = gamma*inv_std*x.
+    """The fault inference-gradient-dx-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).
@@ -1613,7 +1613,7 @@ def inference_gradient_dx_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float, dy: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    """The fault: the gradient of inference computes dx with beta for gamma: dx = beta*dy*inv_std.
+    """The fault inference-gradient-dx-gamma-is-beta: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta, running_mean, running_var: (C,).
     Returns y, dx: as x; dgamma, dbeta: (C,).

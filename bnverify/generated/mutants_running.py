@@ -22,7 +22,7 @@ def running_correction_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the stored variance has the other correction (m for m - 1, or the reverse).
+    """The fault running-correction-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -55,7 +55,7 @@ def running_rate_swapped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: update_rate weighs the old average instead of the new batch.
+    """The fault running-rate-swapped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -88,7 +88,7 @@ def running_not_updated(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the stored statistics are never updated.
+    """The fault running-not-updated: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -117,7 +117,7 @@ def running_replaced(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the batch replaces the stored statistics, whatever update_rate says.
+    """The fault running-replaced: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -150,7 +150,7 @@ def running_not_decayed(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the old statistics keep the weight 1.
+    """The fault running-not-decayed: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -183,7 +183,7 @@ def running_deviation_stored(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the standard deviation is averaged into the stored variance.
+    """The fault running-deviation-stored: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -218,7 +218,7 @@ def running_mean_not_updated(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the stored mean is never updated.
+    """The fault running-mean-not-updated: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -251,7 +251,7 @@ def running_batch_mean_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_mean with the sign flipped: batch_mean = sum_i -x/m.
+    """The fault running-batch_mean-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -284,7 +284,7 @@ def running_batch_mean_doubled(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_mean twice as large: batch_mean = sum_i 2*x/m.
+    """The fault running-batch_mean-doubled: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -317,7 +317,7 @@ def running_batch_mean_m_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_mean without the division by m: batch_mean = sum_i x.
+    """The fault running-batch_mean-m-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -350,7 +350,7 @@ def running_batch_mean_m_less_one(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_mean with m - 1 for m: batch_mean = sum_i x/(m - 1).
+    """The fault running-batch_mean-m-less-one: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -383,7 +383,7 @@ def running_batch_var_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var with the sign flipped: batch_var = sum_i -(-batch_mean + x)**2/m.
+    """The fault running-batch_var-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -416,7 +416,7 @@ def running_batch_var_doubled(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var twice as large: batch_var = sum_i 2*(-batch_mean + x)**2/m.
+    """The fault running-batch_var-doubled: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -449,7 +449,7 @@ def running_batch_var_m_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var without the division by m: batch_var = sum_i (-batch_mean + x)**2.
+    """The fault running-batch_var-m-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -482,7 +482,7 @@ def running_batch_var_m_less_one(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var with m - 1 for m: batch_var = sum_i (-batch_mean + x)**2/(m - 1).
+    """The fault running-batch_var-m-less-one: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -515,7 +515,7 @@ def running_batch_var_batch_mean_not_squared(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var with -batch_mean + x not squared: batch_var = sum_i (-batch_mean + x)/m.
+    """The fault running-batch_var-batch_mean-not-squared: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -548,7 +548,7 @@ def running_batch_var_x_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var with the sign of the term in x flipped: batch_var = sum_i (-batch_mean - x)**2/m.
+    """The fault running-batch_var-x-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -581,7 +581,7 @@ def running_batch_var_batch_mean_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var without the term in batch_mean: batch_var = sum_i x**2/m.
+    """The fault running-batch_var-batch_mean-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -613,7 +613,7 @@ def running_batch_var_batch_mean_is_running_mean(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes batch_var with running_mean for batch_mean: batch_var = sum_i (-running_mean + x)**2/m.
+    """The fault running-batch_var-batch_mean-is-running_mean: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -645,7 +645,7 @@ def running_mean_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with the sign flipped: new_running_mean = -batch_mean*update_rate - running_mean*(1 - update_rate).
+    """The fault running-mean-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -678,7 +678,7 @@ def running_mean_doubled(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean twice as large: new_running_mean = 2*batch_mean*update_rate + 2*running_mean*(1 - update_rate).
+    """The fault running-mean-doubled: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -711,7 +711,7 @@ def running_mean_batch_mean_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the term in batch_mean: new_running_mean = running_mean*(1 - update_rate).
+    """The fault running-mean-batch_mean-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -744,7 +744,7 @@ def running_mean_batch_mean_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with the sign of the term in batch_mean flipped: new_running_mean = -batch_mean*update_rate + running_mean*(1 - update_rate).
+    """The fault running-mean-batch_mean-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -777,7 +777,7 @@ def running_mean_running_mean_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the term in running_mean: new_running_mean = batch_mean*update_rate.
+    """The fault running-mean-running_mean-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -810,7 +810,7 @@ def running_mean_running_mean_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with the sign of the term in running_mean flipped: new_running_mean = batch_mean*update_rate - running_mean*(1 - update_rate).
+    """The fault running-mean-running_mean-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -843,7 +843,7 @@ def running_mean_update_rate_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the factor update_rate: new_running_mean = batch_mean + running_mean*(1 - update_rate).
+    """The fault running-mean-update_rate-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -876,7 +876,7 @@ def running_mean_running_mean_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the factor running_mean: new_running_mean = batch_mean*update_rate - update_rate + 1.
+    """The fault running-mean-running_mean-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -909,7 +909,7 @@ def running_mean_1_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the term in 1: new_running_mean = batch_mean*update_rate - running_mean*update_rate.
+    """The fault running-mean-1-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -942,7 +942,7 @@ def running_mean_1_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with the sign of the term in 1 flipped: new_running_mean = batch_mean*update_rate + running_mean*(-update_rate - 1).
+    """The fault running-mean-1-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -975,7 +975,7 @@ def running_mean_update_rate_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean without the term in update_rate: new_running_mean = batch_mean*update_rate + running_mean.
+    """The fault running-mean-update_rate-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1008,7 +1008,7 @@ def running_mean_update_rate_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with the sign of the term in update_rate flipped: new_running_mean = batch_mean*update_rate + running_mean*(update_rate + 1).
+    """The fault running-mean-update_rate-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1041,7 +1041,7 @@ def running_mean_batch_mean_is_batch_var(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with batch_var for batch_mean: new_running_mean = batch_var*update_rate + running_mean*(1 - update_rate).
+    """The fault running-mean-batch_mean-is-batch_var: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1074,7 +1074,7 @@ def running_mean_running_mean_is_running_var(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with running_var for running_mean: new_running_mean = batch_mean*update_rate + running_var*(1 - update_rate).
+    """The fault running-mean-running_mean-is-running_var: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1107,7 +1107,7 @@ def running_mean_running_mean_is_batch_mean(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_mean with batch_mean for running_mean: new_running_mean = batch_mean*update_rate + batch_mean*(1 - update_rate).
+    """The fault running-mean-running_mean-is-batch_mean: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1140,7 +1140,7 @@ def running_var_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign flipped: new_running_var = -batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate).
+    """The fault running-var-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1173,7 +1173,7 @@ def running_var_doubled(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var twice as large: new_running_var = 2*batch_var*m*update_rate/(-correction + m) + 2*running_var*(1 - update_rate).
+    """The fault running-var-doubled: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1206,7 +1206,7 @@ def running_var_running_var_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the term in running_var: new_running_var = batch_var*m*update_rate/(-correction + m).
+    """The fault running-var-running_var-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1239,7 +1239,7 @@ def running_var_running_var_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign of the term in running_var flipped: new_running_var = batch_var*m*update_rate/(-correction + m) - running_var*(1 - update_rate).
+    """The fault running-var-running_var-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1272,7 +1272,7 @@ def running_var_running_var_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the factor running_var: new_running_var = batch_var*m*update_rate/(-correction + m) - update_rate + 1.
+    """The fault running-var-running_var-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1305,7 +1305,7 @@ def running_var_1_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the term in 1: new_running_var = batch_var*m*update_rate/(-correction + m) - running_var*update_rate.
+    """The fault running-var-1-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1338,7 +1338,7 @@ def running_var_1_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign of the term in 1 flipped: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var*(-update_rate - 1).
+    """The fault running-var-1-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1371,7 +1371,7 @@ def running_var_update_rate_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the term in update_rate: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var.
+    """The fault running-var-update_rate-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1404,7 +1404,7 @@ def running_var_update_rate_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign of the term in update_rate flipped: new_running_var = batch_var*m*update_rate/(-correction + m) + running_var*(update_rate + 1).
+    """The fault running-var-update_rate-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1437,7 +1437,7 @@ def running_var_update_rate_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the factor update_rate: new_running_var = batch_var*m/(-correction + m) + running_var*(1 - update_rate).
+    """The fault running-var-update_rate-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1470,7 +1470,7 @@ def running_var_m_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the factor m: new_running_var = batch_var*update_rate/(-correction + m) + running_var*(1 - update_rate).
+    """The fault running-var-m-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1503,7 +1503,7 @@ def running_var_correction_missing(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the division by -correction + m: new_running_var = batch_var*m*update_rate + running_var*(1 - update_rate).
+    """The fault running-var-correction-missing: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1536,7 +1536,7 @@ def running_var_m_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the term in m: new_running_var = -batch_var*m*update_rate/correction + running_var*(1 - update_rate).
+    """The fault running-var-m-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1569,7 +1569,7 @@ def running_var_m_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign of the term in m flipped: new_running_var = batch_var*m*update_rate/(-correction - m) + running_var*(1 - update_rate).
+    """The fault running-var-m-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1602,7 +1602,7 @@ def running_var_correction_dropped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var without the term in correction: new_running_var = batch_var*update_rate + running_var*(1 - update_rate).
+    """The fault running-var-correction-dropped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1635,7 +1635,7 @@ def running_var_correction_flipped(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with the sign of the term in correction flipped: new_running_var = batch_var*m*update_rate/(correction + m) + running_var*(1 - update_rate).
+    """The fault running-var-correction-flipped: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1668,7 +1668,7 @@ def running_var_batch_var_is_batch_mean(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with batch_mean for batch_var: new_running_var = batch_mean*m*update_rate/(-correction + m) + running_var*(1 - update_rate).
+    """The fault running-var-batch_var-is-batch_mean: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1699,7 +1699,7 @@ def running_var_batch_var_is_running_var(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with running_var for batch_var: new_running_var = m*running_var*update_rate/(-correction + m) + running_var*(1 - update_rate).
+    """The fault running-var-batch_var-is-running_var: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1730,7 +1730,7 @@ def running_var_running_var_is_running_mean(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with running_mean for running_var: new_running_var = batch_var*m*update_rate/(-correction + m) + running_mean*(1 - update_rate).
+    """The fault running-var-running_var-is-running_mean: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).
@@ -1763,7 +1763,7 @@ def running_var_running_var_is_batch_var(
     x: Array, running_mean: Array, running_var: Array, update_rate: float, correction: int, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array]:
-    """The fault: the running update computes new_running_var with batch_var for running_var: new_running_var = batch_var*m*update_rate/(-correction + m) + batch_var*(1 - update_rate).
+    """The fault running-var-running_var-is-batch_var: the index says what it means.
 
     x: (N, C, *S), with the channels at channel_axis. running_mean, running_var: (C,).
     Returns new_running_mean, new_running_var: (C,).

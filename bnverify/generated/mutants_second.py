@@ -22,7 +22,7 @@ def second_statistics_constant(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass takes the batch statistics for constants when it differentiates by x.
+    """The fault second-statistics-constant: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -74,7 +74,7 @@ def second_x_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the backward pass is taken for linear in dy alone: its gradient by x is 0.
+    """The fault second-x-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -126,7 +126,7 @@ def second_x_curvature_halved(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the term of third order in 1/s has the factor 2 for 3.
+    """The fault second-x-curvature-halved: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -183,7 +183,7 @@ def second_x_gamma_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the upstream gradient of dgamma does not reach x.
+    """The fault second-x-gamma-path-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -238,7 +238,7 @@ def second_gamma_variance_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the gradient by gamma lacks the path through the variance.
+    """The fault second-gamma-variance-path-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -295,7 +295,7 @@ def second_dy_variance_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the gradient by dy lacks the path through the variance.
+    """The fault second-dy-variance-path-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -352,7 +352,7 @@ def second_dy_mean_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the gradient by dy lacks the path through the mean.
+    """The fault second-dy-mean-path-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -409,7 +409,7 @@ def second_sum_ddx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx with the sign flipped: sum_ddx = sum_i -ddx.
+    """The fault second-sum_ddx-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -466,7 +466,7 @@ def second_sum_ddx_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx twice as large: sum_ddx = sum_i 2*ddx.
+    """The fault second-sum_ddx-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -523,7 +523,7 @@ def second_sum_ddx_ddx_is_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx with dy for ddx: sum_ddx = sum_i dy.
+    """The fault second-sum_ddx-ddx-is-dy: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -580,7 +580,7 @@ def second_centred_ddx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx with the sign flipped: centred_ddx = -ddx + sum_ddx/m.
+    """The fault second-centred_ddx-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -637,7 +637,7 @@ def second_centred_ddx_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx twice as large: centred_ddx = 2*ddx - 2*sum_ddx/m.
+    """The fault second-centred_ddx-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -694,7 +694,7 @@ def second_centred_ddx_ddx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx with the sign of the term in ddx flipped: centred_ddx = -ddx - sum_ddx/m.
+    """The fault second-centred_ddx-ddx-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -751,7 +751,7 @@ def second_centred_ddx_sum_ddx_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx without the term in sum_ddx: centred_ddx = ddx.
+    """The fault second-centred_ddx-sum_ddx-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -807,7 +807,7 @@ def second_centred_ddx_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx without the division by m: centred_ddx = ddx - sum_ddx.
+    """The fault second-centred_ddx-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -864,7 +864,7 @@ def second_centred_ddx_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx with m - 1 for m: centred_ddx = ddx - sum_ddx/(m - 1).
+    """The fault second-centred_ddx-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -921,7 +921,7 @@ def second_centred_ddx_ddx_is_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_ddx with dy for ddx: centred_ddx = dy - sum_ddx/m.
+    """The fault second-centred_ddx-ddx-is-dy: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -978,7 +978,7 @@ def second_sum_ddx_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_x_hat with the sign flipped: sum_ddx_x_hat = sum_i -centred_ddx*x_hat.
+    """The fault second-sum_ddx_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1035,7 +1035,7 @@ def second_sum_ddx_x_hat_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_x_hat twice as large: sum_ddx_x_hat = sum_i 2*centred_ddx*x_hat.
+    """The fault second-sum_ddx_x_hat-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1092,7 +1092,7 @@ def second_sum_ddx_x_hat_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_x_hat without the factor x_hat: sum_ddx_x_hat = sum_i centred_ddx.
+    """The fault second-sum_ddx_x_hat-x_hat-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1149,7 +1149,7 @@ def second_sum_ddx_x_hat_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_x_hat with x for x_hat: sum_ddx_x_hat = sum_i centred_ddx*x.
+    """The fault second-sum_ddx_x_hat-x_hat-is-x: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1206,7 +1206,7 @@ def second_dy_per_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with the sign flipped: second_dy_per_x_hat = -ddgamma + gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1263,7 +1263,7 @@ def second_dy_per_x_hat_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat twice as large: second_dy_per_x_hat = 2*ddgamma - 2*gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1320,7 +1320,7 @@ def second_dy_per_x_hat_ddgamma_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat without the term in ddgamma: second_dy_per_x_hat = -gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-ddgamma-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1377,7 +1377,7 @@ def second_dy_per_x_hat_ddgamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with the sign of the term in ddgamma flipped: second_dy_per_x_hat = -ddgamma - gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-ddgamma-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1434,7 +1434,7 @@ def second_dy_per_x_hat_sum_ddx_x_hat_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat without the term in sum_ddx_x_hat: second_dy_per_x_hat = ddgamma.
+    """The fault second-dy_per_x_hat-sum_ddx_x_hat-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1491,7 +1491,7 @@ def second_dy_per_x_hat_sum_ddx_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with the sign of the term in sum_ddx_x_hat flipped: second_dy_per_x_hat = ddgamma + gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-sum_ddx_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1548,7 +1548,7 @@ def second_dy_per_x_hat_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat without the factor gamma: second_dy_per_x_hat = ddgamma - inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-gamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1605,7 +1605,7 @@ def second_dy_per_x_hat_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat without the factor inv_std: second_dy_per_x_hat = ddgamma - gamma*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1662,7 +1662,7 @@ def second_dy_per_x_hat_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat without the division by m: second_dy_per_x_hat = ddgamma - gamma*inv_std*sum_ddx_x_hat.
+    """The fault second-dy_per_x_hat-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1719,7 +1719,7 @@ def second_dy_per_x_hat_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with m - 1 for m: second_dy_per_x_hat = ddgamma - gamma*inv_std*sum_ddx_x_hat/(m - 1).
+    """The fault second-dy_per_x_hat-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1776,7 +1776,7 @@ def second_dy_per_x_hat_ddgamma_is_ddbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with ddbeta for ddgamma: second_dy_per_x_hat = ddbeta - gamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-dy_per_x_hat-ddgamma-is-ddbeta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1833,7 +1833,7 @@ def second_dy_per_x_hat_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy_per_x_hat with beta for gamma: second_dy_per_x_hat = -beta*inv_std*sum_ddx_x_hat/m + ddgamma.
+    """The fault second-dy_per_x_hat-gamma-is-beta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1890,7 +1890,7 @@ def second_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with the sign flipped: second_dy = -centred_ddx*gamma*inv_std - ddbeta - second_dy_per_x_hat*x_hat.
+    """The fault second-dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -1947,7 +1947,7 @@ def second_dy_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy twice as large: second_dy = 2*centred_ddx*gamma*inv_std + 2*ddbeta + 2*second_dy_per_x_hat*x_hat.
+    """The fault second-dy-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2004,7 +2004,7 @@ def second_dy_ddbeta_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the term in ddbeta: second_dy = centred_ddx*gamma*inv_std + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-ddbeta-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2061,7 +2061,7 @@ def second_dy_ddbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with the sign of the term in ddbeta flipped: second_dy = centred_ddx*gamma*inv_std - ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-ddbeta-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2118,7 +2118,7 @@ def second_dy_second_dy_per_x_hat_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the term in second_dy_per_x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta.
+    """The fault second-dy-second_dy_per_x_hat-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2175,7 +2175,7 @@ def second_dy_second_dy_per_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with the sign of the term in second_dy_per_x_hat flipped: second_dy = centred_ddx*gamma*inv_std + ddbeta - second_dy_per_x_hat*x_hat.
+    """The fault second-dy-second_dy_per_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2232,7 +2232,7 @@ def second_dy_centred_ddx_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the term in centred_ddx: second_dy = ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-centred_ddx-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2289,7 +2289,7 @@ def second_dy_centred_ddx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with the sign of the term in centred_ddx flipped: second_dy = -centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-centred_ddx-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2346,7 +2346,7 @@ def second_dy_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the factor x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat.
+    """The fault second-dy-x_hat-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2403,7 +2403,7 @@ def second_dy_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the factor gamma: second_dy = centred_ddx*inv_std + ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-gamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2460,7 +2460,7 @@ def second_dy_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy without the factor inv_std: second_dy = centred_ddx*gamma + ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2517,7 +2517,7 @@ def second_dy_ddbeta_is_ddgamma(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with ddgamma for ddbeta: second_dy = centred_ddx*gamma*inv_std + ddgamma + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-ddbeta-is-ddgamma: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2574,7 +2574,7 @@ def second_dy_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with beta for gamma: second_dy = beta*centred_ddx*inv_std + ddbeta + second_dy_per_x_hat*x_hat.
+    """The fault second-dy-gamma-is-beta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2631,7 +2631,7 @@ def second_dy_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_dy with x for x_hat: second_dy = centred_ddx*gamma*inv_std + ddbeta + second_dy_per_x_hat*x.
+    """The fault second-dy-x_hat-is-x: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2688,7 +2688,7 @@ def second_centred_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with the sign flipped: centred_dy = dbeta/m - dy.
+    """The fault second-centred_dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2745,7 +2745,7 @@ def second_centred_dy_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy twice as large: centred_dy = -2*dbeta/m + 2*dy.
+    """The fault second-centred_dy-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2802,7 +2802,7 @@ def second_centred_dy_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with the sign of the term in dy flipped: centred_dy = -dbeta/m - dy.
+    """The fault second-centred_dy-dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2859,7 +2859,7 @@ def second_centred_dy_dbeta_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy without the term in dbeta: centred_dy = dy.
+    """The fault second-centred_dy-dbeta-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2915,7 +2915,7 @@ def second_centred_dy_dbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with the sign of the term in dbeta flipped: centred_dy = dbeta/m + dy.
+    """The fault second-centred_dy-dbeta-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -2972,7 +2972,7 @@ def second_centred_dy_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy without the division by m: centred_dy = -dbeta + dy.
+    """The fault second-centred_dy-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3029,7 +3029,7 @@ def second_centred_dy_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with m - 1 for m: centred_dy = -dbeta/(m - 1) + dy.
+    """The fault second-centred_dy-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3086,7 +3086,7 @@ def second_centred_dy_dbeta_is_dgamma(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with dgamma for dbeta: centred_dy = -dgamma/m + dy.
+    """The fault second-centred_dy-dbeta-is-dgamma: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3143,7 +3143,7 @@ def second_centred_dy_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes centred_dy with x for dy: centred_dy = -dbeta/m + x.
+    """The fault second-centred_dy-dy-is-x: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3200,7 +3200,7 @@ def second_sum_ddx_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_dy with the sign flipped: sum_ddx_dy = sum_i -centred_ddx*centred_dy.
+    """The fault second-sum_ddx_dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3257,7 +3257,7 @@ def second_sum_ddx_dy_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_dy twice as large: sum_ddx_dy = sum_i 2*centred_ddx*centred_dy.
+    """The fault second-sum_ddx_dy-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3314,7 +3314,7 @@ def second_sum_ddx_dy_centred_ddx_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes sum_ddx_dy without the factor centred_ddx: sum_ddx_dy = sum_i centred_dy.
+    """The fault second-sum_ddx_dy-centred_ddx-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3371,7 +3371,7 @@ def second_gamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with the sign flipped: second_gamma = -inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy).
+    """The fault second-gamma-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3428,7 +3428,7 @@ def second_gamma_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma twice as large: second_gamma = 2*inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_dy).
+    """The fault second-gamma-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3485,7 +3485,7 @@ def second_gamma_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma without the factor inv_std: second_gamma = -dgamma*sum_ddx_x_hat/m + sum_ddx_dy.
+    """The fault second-gamma-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3542,7 +3542,7 @@ def second_gamma_sum_ddx_dy_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma without the term in sum_ddx_dy: second_gamma = -dgamma*inv_std*sum_ddx_x_hat/m.
+    """The fault second-gamma-sum_ddx_dy-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3599,7 +3599,7 @@ def second_gamma_sum_ddx_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with the sign of the term in sum_ddx_dy flipped: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/m - sum_ddx_dy).
+    """The fault second-gamma-sum_ddx_dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3656,7 +3656,7 @@ def second_gamma_sum_ddx_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with the sign of the term in sum_ddx_x_hat flipped: second_gamma = inv_std*(dgamma*sum_ddx_x_hat/m + sum_ddx_dy).
+    """The fault second-gamma-sum_ddx_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3713,7 +3713,7 @@ def second_gamma_dgamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma without the factor dgamma: second_gamma = inv_std*(sum_ddx_dy - sum_ddx_x_hat/m).
+    """The fault second-gamma-dgamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3770,7 +3770,7 @@ def second_gamma_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma without the division by m: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat + sum_ddx_dy).
+    """The fault second-gamma-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3827,7 +3827,7 @@ def second_gamma_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with m - 1 for m: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/(m - 1) + sum_ddx_dy).
+    """The fault second-gamma-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3884,7 +3884,7 @@ def second_gamma_dgamma_is_dbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with dbeta for dgamma: second_gamma = inv_std*(-dbeta*sum_ddx_x_hat/m + sum_ddx_dy).
+    """The fault second-gamma-dgamma-is-dbeta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3941,7 +3941,7 @@ def second_gamma_sum_ddx_dy_is_sum_ddx_x_hat(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with sum_ddx_x_hat for sum_ddx_dy: second_gamma = inv_std*(-dgamma*sum_ddx_x_hat/m + sum_ddx_x_hat).
+    """The fault second-gamma-sum_ddx_dy-is-sum_ddx_x_hat: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -3998,7 +3998,7 @@ def second_gamma_sum_ddx_x_hat_is_sum_ddx_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_gamma with sum_ddx_dy for sum_ddx_x_hat: second_gamma = inv_std*(-dgamma*sum_ddx_dy/m + sum_ddx_dy).
+    """The fault second-gamma-sum_ddx_x_hat-is-sum_ddx_dy: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4055,7 +4055,7 @@ def second_x_per_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with the sign flipped: second_x_per_x_hat = -(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4112,7 +4112,7 @@ def second_x_per_x_hat_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat twice as large: second_x_per_x_hat = 2*(-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4169,7 +4169,7 @@ def second_x_per_x_hat_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the division by m: second_x_per_x_hat = -ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy.
+    """The fault second-x_per_x_hat-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4226,7 +4226,7 @@ def second_x_per_x_hat_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with m - 1 for m: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/(m - 1).
+    """The fault second-x_per_x_hat-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4283,7 +4283,7 @@ def second_x_per_x_hat_ddgamma_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the term in ddgamma: second_x_per_x_hat = (3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-ddgamma-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4338,7 +4338,7 @@ def second_x_per_x_hat_ddgamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with the sign of the term in ddgamma flipped: second_x_per_x_hat = (ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-ddgamma-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4395,7 +4395,7 @@ def second_x_per_x_hat_sum_ddx_dy_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m)/m.
+    """The fault second-x_per_x_hat-sum_ddx_dy-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4450,7 +4450,7 @@ def second_x_per_x_hat_sum_ddx_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_dy flipped: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m + gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4507,7 +4507,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4562,7 +4562,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with the sign of the term in sum_ddx_x_hat flipped: second_x_per_x_hat = (-ddgamma*dgamma - 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4619,7 +4619,7 @@ def second_x_per_x_hat_ddgamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor ddgamma: second_x_per_x_hat = (3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - dgamma - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-ddgamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4676,7 +4676,7 @@ def second_x_per_x_hat_sum_ddx_dy_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor gamma in the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_dy-gamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4733,7 +4733,7 @@ def second_x_per_x_hat_sum_ddx_dy_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_dy-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4790,7 +4790,7 @@ def second_x_per_x_hat_dgamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor dgamma: second_x_per_x_hat = (-ddgamma*dgamma - gamma*inv_std*sum_ddx_dy + 3*gamma*inv_std*sum_ddx_x_hat/m)/m.
+    """The fault second-x_per_x_hat-dgamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4847,7 +4847,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor gamma in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-gamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4904,7 +4904,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the factor inv_std in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -4961,7 +4961,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat without the division by m in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5018,7 +5018,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with m - 1 for m in the term in sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/(m - 1) - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5075,7 +5075,7 @@ def second_x_per_x_hat_ddgamma_is_ddbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with ddbeta for ddgamma: second_x_per_x_hat = (-ddbeta*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-ddgamma-is-ddbeta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5132,7 +5132,7 @@ def second_x_per_x_hat_dgamma_is_dbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with dbeta for dgamma: second_x_per_x_hat = (-dbeta*ddgamma + 3*dbeta*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-dgamma-is-dbeta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5189,7 +5189,7 @@ def second_x_per_x_hat_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with beta for gamma: second_x_per_x_hat = (3*beta*dgamma*inv_std*sum_ddx_x_hat/m - beta*inv_std*sum_ddx_dy - ddgamma*dgamma)/m.
+    """The fault second-x_per_x_hat-gamma-is-beta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5246,7 +5246,7 @@ def second_x_per_x_hat_sum_ddx_dy_is_sum_ddx_x_hat(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with sum_ddx_x_hat for sum_ddx_dy: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_x_hat/m - gamma*inv_std*sum_ddx_x_hat)/m.
+    """The fault second-x_per_x_hat-sum_ddx_dy-is-sum_ddx_x_hat: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5303,7 +5303,7 @@ def second_x_per_x_hat_sum_ddx_x_hat_is_sum_ddx_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x_per_x_hat with sum_ddx_dy for sum_ddx_x_hat: second_x_per_x_hat = (-ddgamma*dgamma + 3*dgamma*gamma*inv_std*sum_ddx_dy/m - gamma*inv_std*sum_ddx_dy)/m.
+    """The fault second-x_per_x_hat-sum_ddx_x_hat-is-sum_ddx_dy: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5360,7 +5360,7 @@ def second_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with the sign flipped: second_x = -inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5417,7 +5417,7 @@ def second_x_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x twice as large: second_x = 2*inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-doubled: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5474,7 +5474,7 @@ def second_x_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor inv_std: second_x = -centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat.
+    """The fault second-x-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5531,7 +5531,7 @@ def second_x_centred_dy_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the term in centred_dy: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_dy-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5586,7 +5586,7 @@ def second_x_centred_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with the sign of the term in centred_dy flipped: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m - centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_dy-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5643,7 +5643,7 @@ def second_x_second_x_per_x_hat_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the term in second_x_per_x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat).
+    """The fault second-x-second_x_per_x_hat-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5695,7 +5695,7 @@ def second_x_centred_ddx_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the term in centred_ddx: second_x = inv_std*(centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_ddx-dropped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5750,7 +5750,7 @@ def second_x_centred_ddx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with the sign of the term in centred_ddx flipped: second_x = inv_std*(centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_ddx-flipped: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5807,7 +5807,7 @@ def second_x_second_dy_per_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor second_dy_per_x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy + second_x_per_x_hat*x_hat).
+    """The fault second-x-second_dy_per_x_hat-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5862,7 +5862,7 @@ def second_x_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat).
+    """The fault second-x-x_hat-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5919,7 +5919,7 @@ def second_x_dgamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor dgamma: second_x = inv_std*(-centred_ddx*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-dgamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -5976,7 +5976,7 @@ def second_x_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor gamma: second_x = inv_std*(-centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-gamma-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6033,7 +6033,7 @@ def second_x_centred_ddx_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the factor inv_std in the term in centred_ddx: second_x = inv_std*(-centred_ddx*dgamma*gamma/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_ddx-inv_std-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6090,7 +6090,7 @@ def second_x_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x without the division by m: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-m-missing: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6147,7 +6147,7 @@ def second_x_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with m - 1 for m: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/(m - 1) + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-m-less-one: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6205,7 +6205,7 @@ def second_x_centred_ddx_is_ddx(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with ddx for centred_ddx: second_x = inv_std*(centred_dy*second_dy_per_x_hat - ddx*dgamma*gamma*inv_std/m + second_x_per_x_hat*x_hat).
+    """The fault second-x-centred_ddx-is-ddx: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6262,7 +6262,7 @@ def second_x_dgamma_is_dbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with dbeta for dgamma: second_x = inv_std*(-centred_ddx*dbeta*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-dgamma-is-dbeta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6319,7 +6319,7 @@ def second_x_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with beta for gamma: second_x = inv_std*(-beta*centred_ddx*dgamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x_hat).
+    """The fault second-x-gamma-is-beta: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6376,7 +6376,7 @@ def second_x_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass computes second_x with x for x_hat: second_x = inv_std*(-centred_ddx*dgamma*gamma*inv_std/m + centred_dy*second_dy_per_x_hat + second_x_per_x_hat*x).
+    """The fault second-x-x_hat-is-x: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6433,7 +6433,7 @@ def second_staged_inv_std_batch_var_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes batch_var in inv_std for a constant when it differentiates.
+    """The fault second-staged-inv_std-batch_var-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6462,7 +6462,8 @@ def second_staged_inv_std_batch_var_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6470,7 +6471,11 @@ def second_staged_inv_std_batch_var_detached(
     second_dinv_std = -(0.5 * second_dbatch_var / ((batch_var + eps) * np.sqrt(batch_var + eps)))
     second_dx_hat = inv_std * ddx + second_dinv_std * (x - batch_mean) - inv_std * second_dbatch_mean
     second_batch_var = 0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6491,7 +6496,7 @@ def second_staged_x_hat_batch_mean_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes batch_mean in x_hat for a constant when it differentiates.
+    """The fault second-staged-x_hat-batch_mean-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6520,8 +6525,10 @@ def second_staged_x_hat_batch_mean_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6532,7 +6539,11 @@ def second_staged_x_hat_batch_mean_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6553,7 +6564,7 @@ def second_staged_x_hat_x_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes x in x_hat for a constant when it differentiates.
+    """The fault second-staged-x_hat-x-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6582,8 +6593,10 @@ def second_staged_x_hat_x_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6594,7 +6607,11 @@ def second_staged_x_hat_x_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6614,7 +6631,7 @@ def second_staged_dx_hat_dy_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dy in dx_hat for a constant when it differentiates.
+    """The fault second-staged-dx_hat-dy-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6643,8 +6660,10 @@ def second_staged_dx_hat_dy_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6655,7 +6674,11 @@ def second_staged_dx_hat_dy_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6676,7 +6699,7 @@ def second_staged_dx_hat_gamma_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes gamma in dx_hat for a constant when it differentiates.
+    """The fault second-staged-dx_hat-gamma-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6706,8 +6729,10 @@ def second_staged_dx_hat_gamma_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, x: sums second_batch_mean
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6718,7 +6743,11 @@ def second_staged_dx_hat_gamma_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
     second_x = (
@@ -6738,7 +6767,7 @@ def second_staged_dinv_std_batch_mean_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes batch_mean in dinv_std for a constant when it differentiates.
+    """The fault second-staged-dinv_std-batch_mean-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6767,8 +6796,10 @@ def second_staged_dinv_std_batch_mean_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6779,7 +6810,11 @@ def second_staged_dinv_std_batch_mean_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6800,7 +6835,7 @@ def second_staged_dinv_std_dx_hat_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dx_hat in dinv_std for a constant when it differentiates.
+    """The fault second-staged-dinv_std-dx_hat-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6829,8 +6864,10 @@ def second_staged_dinv_std_dx_hat_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6841,7 +6878,11 @@ def second_staged_dinv_std_dx_hat_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6862,7 +6903,7 @@ def second_staged_dinv_std_x_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes x in dinv_std for a constant when it differentiates.
+    """The fault second-staged-dinv_std-x-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6891,8 +6932,10 @@ def second_staged_dinv_std_x_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6903,7 +6946,11 @@ def second_staged_dinv_std_x_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6923,7 +6970,7 @@ def second_staged_dbatch_var_dinv_std_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dinv_std in dbatch_var for a constant when it differentiates.
+    """The fault second-staged-dbatch_var-dinv_std-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -6952,8 +6999,10 @@ def second_staged_dbatch_var_dinv_std_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -6963,7 +7012,11 @@ def second_staged_dbatch_var_dinv_std_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -6983,7 +7036,7 @@ def second_staged_dbatch_mean_batch_mean_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes batch_mean in dbatch_mean for a constant when it differentiates.
+    """The fault second-staged-dbatch_mean-batch_mean-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7012,8 +7065,10 @@ def second_staged_dbatch_mean_batch_mean_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -7024,7 +7079,11 @@ def second_staged_dbatch_mean_batch_mean_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat
+        - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7045,7 +7104,7 @@ def second_staged_dbatch_mean_dx_hat_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dx_hat in dbatch_mean for a constant when it differentiates.
+    """The fault second-staged-dbatch_mean-dx_hat-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7074,8 +7133,10 @@ def second_staged_dbatch_mean_dx_hat_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -7086,7 +7147,11 @@ def second_staged_dbatch_mean_dx_hat_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7107,7 +7172,7 @@ def second_staged_dbatch_mean_inv_std_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes inv_std in dbatch_mean for a constant when it differentiates.
+    """The fault second-staged-dbatch_mean-inv_std-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7136,7 +7201,8 @@ def second_staged_dbatch_mean_inv_std_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
     second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean), axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
@@ -7148,7 +7214,11 @@ def second_staged_dbatch_mean_inv_std_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7169,7 +7239,7 @@ def second_staged_dx_dbatch_mean_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dbatch_mean in dx for a constant when it differentiates.
+    """The fault second-staged-dx-dbatch_mean-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7209,7 +7279,11 @@ def second_staged_dx_dbatch_mean_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat
+        - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7229,7 +7303,7 @@ def second_staged_dx_dx_hat_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dx_hat in dx for a constant when it differentiates.
+    """The fault second-staged-dx-dx_hat-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7258,8 +7332,10 @@ def second_staged_dx_dx_hat_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -7270,7 +7346,11 @@ def second_staged_dx_dx_hat_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7291,7 +7371,7 @@ def second_staged_dx_inv_std_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes inv_std in dx for a constant when it differentiates.
+    """The fault second-staged-dx-inv_std-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7320,7 +7400,8 @@ def second_staged_dx_inv_std_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
     second_inv_std = np.sum(second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
@@ -7332,7 +7413,11 @@ def second_staged_dx_inv_std_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes
@@ -7353,7 +7438,7 @@ def second_staged_dx_x_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes x in dx for a constant when it differentiates.
+    """The fault second-staged-dx-x-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7382,8 +7467,10 @@ def second_staged_dx_x_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     x_hat = inv_std * (x - batch_mean)
@@ -7394,7 +7481,11 @@ def second_staged_dx_x_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = ddgamma * x_hat + gamma * second_dx_hat + ddbeta
     # pass 4 over x: writes
@@ -7414,7 +7505,7 @@ def second_staged_dgamma_dy_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, ddx: Array, ddgamma: Array, ddbeta: Array, *,
     channel_axis: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The fault: the double backward pass, differentiating the backward pass, takes dy in dgamma for a constant when it differentiates.
+    """The fault second-staged-dgamma-dy-detached: the index says what it means.
 
     x, dy, ddx: (N, C, *S), with the channels at channel_axis. gamma, beta, ddgamma, ddbeta: (C,).
     Returns second_x, second_dy: as x; second_gamma: (C,).
@@ -7443,8 +7534,10 @@ def second_staged_dgamma_dy_detached(
     # pass 2 over ddx, x: sums batch_var, dinv_std, second_dbatch_var, second_inv_std
     batch_var = np.sum((x - batch_mean)**2, axis=axes, keepdims=True) / m
     dinv_std = np.sum(dx_hat * (x - batch_mean), axis=axes, keepdims=True)
-    second_dbatch_var = np.sum(ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x), axis=axes, keepdims=True)
-    second_inv_std = np.sum(ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat, axis=axes, keepdims=True)
+    summed = ddx * (2 * x - 2 * batch_mean) / m + second_dbatch_mean / m * (2 * batch_mean - 2 * x)
+    second_dbatch_var = np.sum(summed, axis=axes, keepdims=True)
+    summed = ddx * dx_hat + second_x_hat * (x - batch_mean) - second_dbatch_mean * dx_hat
+    second_inv_std = np.sum(summed, axis=axes, keepdims=True)
     # pass 3 over ddx, dy, x: sums second_batch_mean, second_gamma
     inv_std = 1 / np.sqrt(batch_var + eps)
     dbatch_var = -(0.5 * dinv_std / ((batch_var + eps) * np.sqrt(batch_var + eps)))
@@ -7454,7 +7547,11 @@ def second_staged_dgamma_dy_detached(
         0.75 * dinv_std * second_dbatch_var / ((batch_var + eps)**2 * np.sqrt(batch_var + eps))
         - 0.5 * second_inv_std / ((batch_var + eps) * np.sqrt(batch_var + eps))
     )
-    second_batch_mean = np.sum(second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat, axis=axes, keepdims=True)
+    summed = (
+        second_batch_var / m * (2 * batch_mean - 2 * x) + 2 / m * dbatch_var * second_dbatch_mean
+        - 2 * dbatch_var / m * ddx - second_dinv_std * dx_hat - inv_std * second_x_hat
+    )
+    second_batch_mean = np.sum(summed, axis=axes, keepdims=True)
     second_gamma = np.sum(dy * second_dx_hat, axis=axes, keepdims=True)
     second_dy = gamma * second_dx_hat + ddbeta
     # pass 4 over ddx, x: writes

@@ -22,7 +22,7 @@ def jvp_mean_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of y lacks the path through the mean.
+    """The fault jvp-mean-path-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -63,7 +63,7 @@ def jvp_variance_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of y lacks the path through the variance.
+    """The fault jvp-variance-path-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -102,7 +102,7 @@ def jvp_statistics_constant(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of y takes the batch statistics for constants.
+    """The fault jvp-statistics-constant: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -138,7 +138,7 @@ def jvp_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of x enters that of y without gamma.
+    """The fault jvp-gamma-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -178,7 +178,7 @@ def jvp_gamma_tangent_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of gamma does not enter that of y.
+    """The fault jvp-gamma-tangent-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -219,7 +219,7 @@ def jvp_beta_tangent_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of beta does not enter that of y.
+    """The fault jvp-beta-tangent-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -260,7 +260,7 @@ def jvp_sum_tx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx with the sign flipped: sum_tx = sum_i -tx.
+    """The fault jvp-sum_tx-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -301,7 +301,7 @@ def jvp_sum_tx_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx twice as large: sum_tx = sum_i 2*tx.
+    """The fault jvp-sum_tx-doubled: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -342,7 +342,7 @@ def jvp_sum_tx_tx_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx with x for tx: sum_tx = sum_i x.
+    """The fault jvp-sum_tx-tx-is-x: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -383,7 +383,7 @@ def jvp_centred_tx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx with the sign flipped: centred_tx = -tx + sum_tx/m.
+    """The fault jvp-centred_tx-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -424,7 +424,7 @@ def jvp_centred_tx_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx twice as large: centred_tx = 2*tx - 2*sum_tx/m.
+    """The fault jvp-centred_tx-doubled: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -465,7 +465,7 @@ def jvp_centred_tx_tx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx with the sign of the term in tx flipped: centred_tx = -tx - sum_tx/m.
+    """The fault jvp-centred_tx-tx-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -506,7 +506,7 @@ def jvp_centred_tx_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx without the division by m: centred_tx = -sum_tx + tx.
+    """The fault jvp-centred_tx-m-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -547,7 +547,7 @@ def jvp_centred_tx_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx with m - 1 for m: centred_tx = -sum_tx/(m - 1) + tx.
+    """The fault jvp-centred_tx-m-less-one: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -588,7 +588,7 @@ def jvp_centred_tx_tx_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes centred_tx with x for tx: centred_tx = x - sum_tx/m.
+    """The fault jvp-centred_tx-tx-is-x: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -629,7 +629,7 @@ def jvp_sum_tx_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx_x_hat with the sign flipped: sum_tx_x_hat = sum_i -centred_tx*x_hat.
+    """The fault jvp-sum_tx_x_hat-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -670,7 +670,7 @@ def jvp_sum_tx_x_hat_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx_x_hat twice as large: sum_tx_x_hat = sum_i 2*centred_tx*x_hat.
+    """The fault jvp-sum_tx_x_hat-doubled: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -711,7 +711,7 @@ def jvp_sum_tx_x_hat_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes sum_tx_x_hat with x for x_hat: sum_tx_x_hat = sum_i centred_tx*x.
+    """The fault jvp-sum_tx_x_hat-x_hat-is-x: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -751,7 +751,7 @@ def jvp_ty_per_x_hat_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat with the sign flipped: ty_per_x_hat = gamma*inv_std*sum_tx_x_hat/m - tgamma.
+    """The fault jvp-ty_per_x_hat-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -792,7 +792,7 @@ def jvp_ty_per_x_hat_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat twice as large: ty_per_x_hat = -2*gamma*inv_std*sum_tx_x_hat/m + 2*tgamma.
+    """The fault jvp-ty_per_x_hat-doubled: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -833,7 +833,7 @@ def jvp_ty_per_x_hat_tgamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat with the sign of the term in tgamma flipped: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/m - tgamma.
+    """The fault jvp-ty_per_x_hat-tgamma-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -874,7 +874,7 @@ def jvp_ty_per_x_hat_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat without the factor gamma: ty_per_x_hat = -inv_std*sum_tx_x_hat/m + tgamma.
+    """The fault jvp-ty_per_x_hat-gamma-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -915,7 +915,7 @@ def jvp_ty_per_x_hat_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat without the division by m: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat + tgamma.
+    """The fault jvp-ty_per_x_hat-m-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -956,7 +956,7 @@ def jvp_ty_per_x_hat_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat with m - 1 for m: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/(m - 1) + tgamma.
+    """The fault jvp-ty_per_x_hat-m-less-one: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -997,7 +997,7 @@ def jvp_ty_per_x_hat_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat with beta for gamma: ty_per_x_hat = -beta*inv_std*sum_tx_x_hat/m + tgamma.
+    """The fault jvp-ty_per_x_hat-gamma-is-beta: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1038,7 +1038,7 @@ def jvp_ty_per_x_hat_tgamma_is_tbeta(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty_per_x_hat with tbeta for tgamma: ty_per_x_hat = -gamma*inv_std*sum_tx_x_hat/m + tbeta.
+    """The fault jvp-ty_per_x_hat-tgamma-is-tbeta: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1079,7 +1079,7 @@ def jvp_ty_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with the sign flipped: ty = -centred_tx*gamma*inv_std - tbeta - ty_per_x_hat*x_hat.
+    """The fault jvp-ty-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1120,7 +1120,7 @@ def jvp_ty_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty twice as large: ty = 2*centred_tx*gamma*inv_std + 2*tbeta + 2*ty_per_x_hat*x_hat.
+    """The fault jvp-ty-doubled: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1161,7 +1161,7 @@ def jvp_ty_tbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with the sign of the term in tbeta flipped: ty = centred_tx*gamma*inv_std - tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-tbeta-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1202,7 +1202,7 @@ def jvp_ty_ty_per_x_hat_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty without the term in ty_per_x_hat: ty = centred_tx*gamma*inv_std + tbeta.
+    """The fault jvp-ty-ty_per_x_hat-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1239,7 +1239,7 @@ def jvp_ty_centred_tx_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty without the term in centred_tx: ty = tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-centred_tx-dropped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1280,7 +1280,7 @@ def jvp_ty_centred_tx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with the sign of the term in centred_tx flipped: ty = -centred_tx*gamma*inv_std + tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-centred_tx-flipped: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1321,7 +1321,7 @@ def jvp_ty_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty without the factor x_hat: ty = centred_tx*gamma*inv_std + tbeta + ty_per_x_hat.
+    """The fault jvp-ty-x_hat-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1362,7 +1362,7 @@ def jvp_ty_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty without the factor gamma: ty = centred_tx*inv_std + tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-gamma-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1403,7 +1403,7 @@ def jvp_ty_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty without the factor inv_std: ty = centred_tx*gamma + tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-inv_std-missing: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1444,7 +1444,7 @@ def jvp_ty_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with beta for gamma: ty = beta*centred_tx*inv_std + tbeta + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-gamma-is-beta: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1485,7 +1485,7 @@ def jvp_ty_tbeta_is_tgamma(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with tgamma for tbeta: ty = centred_tx*gamma*inv_std + tgamma + ty_per_x_hat*x_hat.
+    """The fault jvp-ty-tbeta-is-tgamma: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.
@@ -1526,7 +1526,7 @@ def jvp_ty_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, tx: Array, tgamma: Array, tbeta: Array, *,
     channel_axis: int = 1,
 ) -> Array:
-    """The fault: the tangent of training computes ty with x for x_hat: ty = centred_tx*gamma*inv_std + tbeta + ty_per_x_hat*x.
+    """The fault jvp-ty-x_hat-is-x: the index says what it means.
 
     x, tx: (N, C, *S), with the channels at channel_axis. gamma, beta, tgamma, tbeta: (C,).
     Returns ty: as x.

@@ -21,7 +21,7 @@ HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 def variance_over_m_minus_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: x is normalized by the variance divided by m - 1 instead of m.
+    """The fault variance-over-m-minus-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -67,7 +67,7 @@ def variance_over_m_minus_one(
 def variance_about_zero(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the variance is taken without subtracting the mean.
+    """The fault variance-about-zero: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -112,7 +112,7 @@ def variance_about_zero(
 def eps_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: eps is left out of the root.
+    """The fault eps-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -158,7 +158,7 @@ def eps_missing(
 def eps_outside_root(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: eps is added outside the root.
+    """The fault eps-outside-root: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -204,7 +204,7 @@ def eps_outside_root(
 def root_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: x is divided by the variance, not by its root.
+    """The fault root-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -250,7 +250,7 @@ def root_missing(
 def mean_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the mean is not subtracted.
+    """The fault mean-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -296,7 +296,7 @@ def mean_dropped(
 def gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: gamma is not applied.
+    """The fault gamma-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -342,7 +342,7 @@ def gamma_missing(
 def gamma_absolute(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: y uses the absolute value of gamma.
+    """The fault gamma-absolute: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -384,7 +384,7 @@ def gamma_absolute(
 def beta_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: beta is not added.
+    """The fault beta-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -430,7 +430,7 @@ def beta_missing(
 def beta_scaled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: beta is added before gamma is applied.
+    """The fault beta-scaled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -476,7 +476,7 @@ def beta_scaled(
 def dx_mean_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx lacks the path through the mean.
+    """The fault dx-mean-path-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -518,7 +518,7 @@ def dx_mean_path_dropped(
 def dx_variance_path_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx lacks the path through the variance.
+    """The fault dx-variance-path-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -559,7 +559,7 @@ def dx_variance_path_dropped(
 def dx_variance_path_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the path through the variance has the wrong sign.
+    """The fault dx-variance-path-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -601,7 +601,7 @@ def dx_variance_path_flipped(
 def dx_statistics_constant(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx takes the batch statistics for constants.
+    """The fault dx-statistics-constant: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -642,7 +642,7 @@ def dx_statistics_constant(
 def dx_gamma_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx lacks the factor gamma.
+    """The fault dx-gamma-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -684,7 +684,7 @@ def dx_gamma_missing(
 def dx_gamma_absolute(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx uses the absolute value of gamma.
+    """The fault dx-gamma-absolute: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -726,7 +726,7 @@ def dx_gamma_absolute(
 def dx_over_m_minus_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the sums in dx are divided by m - 1 instead of m.
+    """The fault dx-over-m-minus-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -768,7 +768,7 @@ def dx_over_m_minus_one(
 def dx_eps_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dx is computed as if eps were 0.
+    """The fault dx-eps-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -810,7 +810,7 @@ def dx_eps_missing(
 def dgamma_from_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dgamma sums dy times x instead of dy times x_hat.
+    """The fault dgamma-from-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -856,7 +856,7 @@ def dgamma_from_x(
 def dgamma_averaged(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dgamma is averaged instead of summed.
+    """The fault dgamma-averaged: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -902,7 +902,7 @@ def dgamma_averaged(
 def dbeta_averaged(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dbeta is averaged instead of summed.
+    """The fault dbeta-averaged: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -948,7 +948,7 @@ def dbeta_averaged(
 def dbeta_scaled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: dbeta is multiplied by gamma.
+    """The fault dbeta-scaled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -994,7 +994,7 @@ def dbeta_scaled(
 def training_batch_mean_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_mean with the sign flipped: batch_mean = sum_i -x/m.
+    """The fault training-batch_mean-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1040,7 +1040,7 @@ def training_batch_mean_flipped(
 def training_batch_mean_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_mean twice as large: batch_mean = sum_i 2*x/m.
+    """The fault training-batch_mean-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1086,7 +1086,7 @@ def training_batch_mean_doubled(
 def training_batch_mean_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_mean without the division by m: batch_mean = sum_i x.
+    """The fault training-batch_mean-m-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1132,7 +1132,7 @@ def training_batch_mean_m_missing(
 def training_batch_mean_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_mean with m - 1 for m: batch_mean = sum_i x/(m - 1).
+    """The fault training-batch_mean-m-less-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1178,7 +1178,7 @@ def training_batch_mean_m_less_one(
 def training_batch_var_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_var with the sign flipped: batch_var = sum_i -(-batch_mean + x)**2/m.
+    """The fault training-batch_var-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1224,7 +1224,7 @@ def training_batch_var_flipped(
 def training_batch_var_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_var twice as large: batch_var = sum_i 2*(-batch_mean + x)**2/m.
+    """The fault training-batch_var-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1270,7 +1270,7 @@ def training_batch_var_doubled(
 def training_batch_var_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_var without the division by m: batch_var = sum_i (-batch_mean + x)**2.
+    """The fault training-batch_var-m-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1316,7 +1316,7 @@ def training_batch_var_m_missing(
 def training_batch_var_batch_mean_not_squared(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_var with -batch_mean + x not squared: batch_var = sum_i (-batch_mean + x)/m.
+    """The fault training-batch_var-batch_mean-not-squared: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1362,7 +1362,7 @@ def training_batch_var_batch_mean_not_squared(
 def training_batch_var_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes batch_var with the sign of the term in x flipped: batch_var = sum_i (-batch_mean - x)**2/m.
+    """The fault training-batch_var-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1408,7 +1408,7 @@ def training_batch_var_x_flipped(
 def training_inv_std_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std with the sign flipped: inv_std = -1/sqrt(batch_var + eps).
+    """The fault training-inv_std-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1454,7 +1454,7 @@ def training_inv_std_flipped(
 def training_inv_std_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std twice as large: inv_std = 2/sqrt(batch_var + eps).
+    """The fault training-inv_std-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1500,7 +1500,7 @@ def training_inv_std_doubled(
 def training_inv_std_eps_twice(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std with eps added twice: inv_std = 1/sqrt(batch_var + 2*eps).
+    """The fault training-inv_std-eps-twice: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1546,7 +1546,7 @@ def training_inv_std_eps_twice(
 def training_inv_std_eps_squared(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std with the square of eps: inv_std = 1/sqrt(batch_var + eps**2).
+    """The fault training-inv_std-eps-squared: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1592,7 +1592,7 @@ def training_inv_std_eps_squared(
 def training_inv_std_eps_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std with the sign of the term in eps flipped: inv_std = 1/sqrt(batch_var - eps).
+    """The fault training-inv_std-eps-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1638,7 +1638,7 @@ def training_inv_std_eps_flipped(
 def training_inv_std_batch_var_is_batch_mean(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes inv_std with batch_mean for batch_var: inv_std = 1/sqrt(batch_mean + eps).
+    """The fault training-inv_std-batch_var-is-batch_mean: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1683,7 +1683,7 @@ def training_inv_std_batch_var_is_batch_mean(
 def training_x_hat_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes x_hat with the sign of the term in x flipped: x_hat = inv_std*(-batch_mean - x).
+    """The fault training-x_hat-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1729,7 +1729,7 @@ def training_x_hat_x_flipped(
 def training_x_hat_batch_mean_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes x_hat with the sign of the term in batch_mean flipped: x_hat = inv_std*(batch_mean + x).
+    """The fault training-x_hat-batch_mean-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1775,7 +1775,7 @@ def training_x_hat_batch_mean_flipped(
 def training_x_hat_batch_mean_is_batch_var(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes x_hat with batch_var for batch_mean: x_hat = inv_std*(-batch_var + x).
+    """The fault training-x_hat-batch_mean-is-batch_var: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1823,7 +1823,7 @@ def training_x_hat_batch_mean_is_batch_var(
 def training_y_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y with the sign flipped: y = -beta - gamma*x_hat.
+    """The fault training-y-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1869,7 +1869,7 @@ def training_y_flipped(
 def training_y_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y twice as large: y = 2*beta + 2*gamma*x_hat.
+    """The fault training-y-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1915,7 +1915,7 @@ def training_y_doubled(
 def training_y_beta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y with the sign of the term in beta flipped: y = -beta + gamma*x_hat.
+    """The fault training-y-beta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -1961,7 +1961,7 @@ def training_y_beta_flipped(
 def training_y_beta_is_gamma(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y with gamma for beta: y = gamma*x_hat + gamma.
+    """The fault training-y-beta-is-gamma: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2007,7 +2007,7 @@ def training_y_beta_is_gamma(
 def training_y_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y with beta for gamma: y = beta*x_hat + beta.
+    """The fault training-y-gamma-is-beta: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2053,7 +2053,7 @@ def training_y_gamma_is_beta(
 def training_y_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training computes y with x for x_hat: y = beta + gamma*x.
+    """The fault training-y-x_hat-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2091,7 +2091,7 @@ def training_y_x_hat_is_x(
 def training_x_hat_x_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training takes x in x_hat for a constant when it differentiates.
+    """The fault training-x_hat-x-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2137,7 +2137,7 @@ def training_x_hat_x_detached(
 def training_y_beta_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training takes beta in y for a constant when it differentiates.
+    """The fault training-y-beta-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2183,7 +2183,7 @@ def training_y_beta_detached(
 def training_y_gamma_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training takes gamma in y for a constant when it differentiates.
+    """The fault training-y-gamma-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2229,7 +2229,7 @@ def training_y_gamma_detached(
 def training_y_x_hat_detached(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: training takes x_hat in y for a constant when it differentiates.
+    """The fault training-y-x_hat-detached: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2270,7 +2270,7 @@ def training_y_x_hat_detached(
 def closed_dbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dbeta with the sign flipped: dbeta = sum_i -dy.
+    """The fault closed-dbeta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2312,7 +2312,7 @@ def closed_dbeta_flipped(
 def closed_dbeta_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dbeta twice as large: dbeta = sum_i 2*dy.
+    """The fault closed-dbeta-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2354,7 +2354,7 @@ def closed_dbeta_doubled(
 def closed_dbeta_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dbeta with x for dy: dbeta = sum_i x.
+    """The fault closed-dbeta-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2396,7 +2396,7 @@ def closed_dbeta_dy_is_x(
 def closed_dgamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dgamma with the sign flipped: dgamma = sum_i -dy*x_hat.
+    """The fault closed-dgamma-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2438,7 +2438,7 @@ def closed_dgamma_flipped(
 def closed_dgamma_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dgamma twice as large: dgamma = sum_i 2*dy*x_hat.
+    """The fault closed-dgamma-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2480,7 +2480,7 @@ def closed_dgamma_doubled(
 def closed_dgamma_dy_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dgamma without the factor dy: dgamma = sum_i x_hat.
+    """The fault closed-dgamma-dy-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2522,7 +2522,7 @@ def closed_dgamma_dy_missing(
 def closed_dgamma_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dgamma with x for dy: dgamma = sum_i x*x_hat.
+    """The fault closed-dgamma-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2564,7 +2564,7 @@ def closed_dgamma_dy_is_x(
 def closed_dgamma_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dgamma with x for x_hat: dgamma = sum_i dy*x.
+    """The fault closed-dgamma-x_hat-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2605,7 +2605,7 @@ def closed_dgamma_x_hat_is_x(
 def closed_dx_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with the sign flipped: dx = -gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + dy).
+    """The fault closed-dx-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2647,7 +2647,7 @@ def closed_dx_flipped(
 def closed_dx_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx twice as large: dx = 2*gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + dy).
+    """The fault closed-dx-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2689,7 +2689,7 @@ def closed_dx_doubled(
 def closed_dx_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx without the factor inv_std: dx = gamma*(-dbeta/m - dgamma*x_hat/m + dy).
+    """The fault closed-dx-inv_std-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2731,7 +2731,7 @@ def closed_dx_inv_std_missing(
 def closed_dx_dy_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with the sign of the term in dy flipped: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat/m - dy).
+    """The fault closed-dx-dy-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2773,7 +2773,7 @@ def closed_dx_dy_flipped(
 def closed_dx_dbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with the sign of the term in dbeta flipped: dx = gamma*inv_std*(dbeta/m - dgamma*x_hat/m + dy).
+    """The fault closed-dx-dbeta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2815,7 +2815,7 @@ def closed_dx_dbeta_flipped(
 def closed_dx_dbeta_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx without the division by m in the term in dbeta: dx = gamma*inv_std*(-dbeta - dgamma*x_hat/m + dy).
+    """The fault closed-dx-dbeta-m-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2857,7 +2857,7 @@ def closed_dx_dbeta_m_missing(
 def closed_dx_dbeta_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with m - 1 for m in the term in dbeta: dx = gamma*inv_std*(-dbeta/(m - 1) - dgamma*x_hat/m + dy).
+    """The fault closed-dx-dbeta-m-less-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2899,7 +2899,7 @@ def closed_dx_dbeta_m_less_one(
 def closed_dx_x_hat_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx without the factor x_hat: dx = gamma*inv_std*(-dbeta/m - dgamma/m + dy).
+    """The fault closed-dx-x_hat-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2941,7 +2941,7 @@ def closed_dx_x_hat_missing(
 def closed_dx_dgamma_m_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx without the division by m in the term in dgamma: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat + dy).
+    """The fault closed-dx-dgamma-m-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -2983,7 +2983,7 @@ def closed_dx_dgamma_m_missing(
 def closed_dx_dgamma_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with m - 1 for m in the term in dgamma: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat/(m - 1) + dy).
+    """The fault closed-dx-dgamma-m-less-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3025,7 +3025,7 @@ def closed_dx_dgamma_m_less_one(
 def closed_dx_dbeta_is_dgamma(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with dgamma for dbeta: dx = gamma*inv_std*(-dgamma*x_hat/m - dgamma/m + dy).
+    """The fault closed-dx-dbeta-is-dgamma: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3067,7 +3067,7 @@ def closed_dx_dbeta_is_dgamma(
 def closed_dx_dgamma_is_dbeta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with dbeta for dgamma: dx = gamma*inv_std*(-dbeta*x_hat/m - dbeta/m + dy).
+    """The fault closed-dx-dgamma-is-dbeta: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3108,7 +3108,7 @@ def closed_dx_dgamma_is_dbeta(
 def closed_dx_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with x for dy: dx = gamma*inv_std*(-dbeta/m - dgamma*x_hat/m + x).
+    """The fault closed-dx-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3150,7 +3150,7 @@ def closed_dx_dy_is_x(
 def closed_dx_gamma_is_beta(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with beta for gamma: dx = beta*inv_std*(-dbeta/m - dgamma*x_hat/m + dy).
+    """The fault closed-dx-gamma-is-beta: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3192,7 +3192,7 @@ def closed_dx_gamma_is_beta(
 def closed_dx_x_hat_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the closed backward pass computes dx with x for x_hat: dx = gamma*inv_std*(-dbeta/m - dgamma*x/m + dy).
+    """The fault closed-dx-x_hat-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3234,7 +3234,7 @@ def closed_dx_x_hat_is_x(
 def staged_dx_hat_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx_hat with x for dy: dx_hat = gamma*x.
+    """The fault staged-dx_hat-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3280,7 +3280,7 @@ def staged_dx_hat_dy_is_x(
 def staged_dinv_std_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std twice as large: dinv_std = sum_i 2*dx_hat*(-batch_mean + x).
+    """The fault staged-dinv_std-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3326,7 +3326,7 @@ def staged_dinv_std_doubled(
 def staged_dinv_std_batch_mean_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std without the factor -batch_mean + x: dinv_std = sum_i dx_hat.
+    """The fault staged-dinv_std-batch_mean-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3372,7 +3372,7 @@ def staged_dinv_std_batch_mean_missing(
 def staged_dinv_std_x_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std without the term in x: dinv_std = sum_i -batch_mean*dx_hat.
+    """The fault staged-dinv_std-x-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3418,7 +3418,7 @@ def staged_dinv_std_x_dropped(
 def staged_dinv_std_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std with the sign of the term in x flipped: dinv_std = sum_i dx_hat*(-batch_mean - x).
+    """The fault staged-dinv_std-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3464,7 +3464,7 @@ def staged_dinv_std_x_flipped(
 def staged_dinv_std_batch_mean_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std without the term in batch_mean: dinv_std = sum_i dx_hat*x.
+    """The fault staged-dinv_std-batch_mean-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3510,7 +3510,7 @@ def staged_dinv_std_batch_mean_dropped(
 def staged_dinv_std_batch_mean_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std with the sign of the term in batch_mean flipped: dinv_std = sum_i dx_hat*(batch_mean + x).
+    """The fault staged-dinv_std-batch_mean-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3556,7 +3556,7 @@ def staged_dinv_std_batch_mean_flipped(
 def staged_dinv_std_batch_mean_is_batch_var(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std with batch_var for batch_mean: dinv_std = sum_i dx_hat*(-batch_var + x).
+    """The fault staged-dinv_std-batch_mean-is-batch_var: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3603,7 +3603,7 @@ def staged_dinv_std_batch_mean_is_batch_var(
 def staged_dinv_std_dx_hat_is_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dinv_std with dy for dx_hat: dinv_std = sum_i dy*(-batch_mean + x).
+    """The fault staged-dinv_std-dx_hat-is-dy: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3649,7 +3649,7 @@ def staged_dinv_std_dx_hat_is_dy(
 def staged_dbatch_var_batch_var_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var without the division by (batch_var + eps)**(3/2): dbatch_var = -dinv_std/2.
+    """The fault staged-dbatch_var-batch_var-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3695,7 +3695,7 @@ def staged_dbatch_var_batch_var_missing(
 def staged_dbatch_var_batch_var_not_rooted(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with batch_var + eps for its root: dbatch_var = -dinv_std/(2*(batch_var + eps)**3).
+    """The fault staged-dbatch_var-batch_var-not-rooted: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3741,7 +3741,7 @@ def staged_dbatch_var_batch_var_not_rooted(
 def staged_dbatch_var_eps_outside(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with eps outside the root: dbatch_var = -dinv_std/(2*(sqrt(batch_var) + eps)**3).
+    """The fault staged-dbatch_var-eps-outside: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3787,7 +3787,7 @@ def staged_dbatch_var_eps_outside(
 def staged_dbatch_var_eps_twice(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with eps added twice: dbatch_var = -dinv_std/(2*(batch_var + 2*eps)**(3/2)).
+    """The fault staged-dbatch_var-eps-twice: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3833,7 +3833,7 @@ def staged_dbatch_var_eps_twice(
 def staged_dbatch_var_eps_squared(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with the square of eps: dbatch_var = -dinv_std/(2*(batch_var + eps**2)**(3/2)).
+    """The fault staged-dbatch_var-eps-squared: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3879,7 +3879,7 @@ def staged_dbatch_var_eps_squared(
 def staged_dbatch_var_batch_var_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var without the term in batch_var: dbatch_var = -dinv_std/(2*eps**(3/2)).
+    """The fault staged-dbatch_var-batch_var-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3925,7 +3925,7 @@ def staged_dbatch_var_batch_var_dropped(
 def staged_dbatch_var_batch_var_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with the sign of the term in batch_var flipped: dbatch_var = -dinv_std/(2*(-batch_var + eps)**(3/2)).
+    """The fault staged-dbatch_var-batch_var-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -3971,7 +3971,7 @@ def staged_dbatch_var_batch_var_flipped(
 def staged_dbatch_var_eps_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var without the term in eps: dbatch_var = -dinv_std/(2*batch_var**(3/2)).
+    """The fault staged-dbatch_var-eps-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4017,7 +4017,7 @@ def staged_dbatch_var_eps_dropped(
 def staged_dbatch_var_eps_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with the sign of the term in eps flipped: dbatch_var = -dinv_std/(2*(batch_var - eps)**(3/2)).
+    """The fault staged-dbatch_var-eps-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4063,7 +4063,7 @@ def staged_dbatch_var_eps_flipped(
 def staged_dbatch_var_batch_var_is_batch_mean(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_var with batch_mean for batch_var: dbatch_var = -dinv_std/(2*(batch_mean + eps)**(3/2)).
+    """The fault staged-dbatch_var-batch_var-is-batch_mean: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4109,7 +4109,7 @@ def staged_dbatch_var_batch_var_is_batch_mean(
 def staged_dbatch_mean_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean twice as large: dbatch_mean = sum_i 2*dbatch_var*(2*batch_mean - 2*x)/m - 2*dx_hat*inv_std.
+    """The fault staged-dbatch_mean-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4155,7 +4155,7 @@ def staged_dbatch_mean_doubled(
 def staged_dbatch_mean_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean without the factor inv_std: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/m - dx_hat.
+    """The fault staged-dbatch_mean-inv_std-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4201,7 +4201,7 @@ def staged_dbatch_mean_inv_std_missing(
 def staged_dbatch_mean_batch_mean_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean without the factor 2*batch_mean - 2*x: dbatch_mean = sum_i dbatch_var/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-batch_mean-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4247,7 +4247,7 @@ def staged_dbatch_mean_batch_mean_missing(
 def staged_dbatch_mean_m_less_one(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean with m - 1 for m: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/(m - 1) - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-m-less-one: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4293,7 +4293,7 @@ def staged_dbatch_mean_m_less_one(
 def staged_dbatch_mean_x_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean without the term in x: dbatch_mean = sum_i 2*batch_mean*dbatch_var/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-x-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4339,7 +4339,7 @@ def staged_dbatch_mean_x_dropped(
 def staged_dbatch_mean_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean with the sign of the term in x flipped: dbatch_mean = sum_i dbatch_var*(2*batch_mean + 2*x)/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4385,7 +4385,7 @@ def staged_dbatch_mean_x_flipped(
 def staged_dbatch_mean_batch_mean_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean without the term in batch_mean: dbatch_mean = sum_i -2*dbatch_var*x/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-batch_mean-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4431,7 +4431,7 @@ def staged_dbatch_mean_batch_mean_dropped(
 def staged_dbatch_mean_batch_mean_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean with the sign of the term in batch_mean flipped: dbatch_mean = sum_i dbatch_var*(-2*batch_mean - 2*x)/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-batch_mean-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4477,7 +4477,7 @@ def staged_dbatch_mean_batch_mean_flipped(
 def staged_dbatch_mean_batch_mean_is_batch_var(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean with batch_var for batch_mean: dbatch_mean = sum_i dbatch_var*(2*batch_var - 2*x)/m - dx_hat*inv_std.
+    """The fault staged-dbatch_mean-batch_mean-is-batch_var: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4523,7 +4523,7 @@ def staged_dbatch_mean_batch_mean_is_batch_var(
 def staged_dbatch_mean_dx_hat_is_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbatch_mean with dy for dx_hat: dbatch_mean = sum_i dbatch_var*(2*batch_mean - 2*x)/m - dy*inv_std.
+    """The fault staged-dbatch_mean-dx_hat-is-dy: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4569,7 +4569,7 @@ def staged_dbatch_mean_dx_hat_is_dy(
 def staged_dx_inv_std_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx without the factor inv_std: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean + 2*x)/m + dx_hat.
+    """The fault staged-dx-inv_std-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4615,7 +4615,7 @@ def staged_dx_inv_std_missing(
 def staged_dx_batch_mean_missing(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx without the factor -2*batch_mean + 2*x: dx = dbatch_mean/m + dbatch_var/m + dx_hat*inv_std.
+    """The fault staged-dx-batch_mean-missing: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4661,7 +4661,7 @@ def staged_dx_batch_mean_missing(
 def staged_dx_x_dropped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx without the term in x: dx = -2*batch_mean*dbatch_var/m + dbatch_mean/m + dx_hat*inv_std.
+    """The fault staged-dx-x-dropped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4707,7 +4707,7 @@ def staged_dx_x_dropped(
 def staged_dx_x_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx with the sign of the term in x flipped: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean - 2*x)/m + dx_hat*inv_std.
+    """The fault staged-dx-x-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4753,7 +4753,7 @@ def staged_dx_x_flipped(
 def staged_dx_batch_mean_is_batch_var(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx with batch_var for batch_mean: dx = dbatch_mean/m + dbatch_var*(-2*batch_var + 2*x)/m + dx_hat*inv_std.
+    """The fault staged-dx-batch_mean-is-batch_var: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4799,7 +4799,7 @@ def staged_dx_batch_mean_is_batch_var(
 def staged_dx_dx_hat_is_dy(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dx with dy for dx_hat: dx = dbatch_mean/m + dbatch_var*(-2*batch_mean + 2*x)/m + dy*inv_std.
+    """The fault staged-dx-dx_hat-is-dy: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4845,7 +4845,7 @@ def staged_dx_dx_hat_is_dy(
 def staged_dgamma_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dgamma with the sign flipped: dgamma = sum_i -dy*x_hat.
+    """The fault staged-dgamma-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4891,7 +4891,7 @@ def staged_dgamma_flipped(
 def staged_dgamma_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dgamma twice as large: dgamma = sum_i 2*dy*x_hat.
+    """The fault staged-dgamma-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4937,7 +4937,7 @@ def staged_dgamma_doubled(
 def staged_dgamma_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dgamma with x for dy: dgamma = sum_i x*x_hat.
+    """The fault staged-dgamma-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -4983,7 +4983,7 @@ def staged_dgamma_dy_is_x(
 def staged_dbeta_flipped(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbeta with the sign flipped: dbeta = sum_i -dy.
+    """The fault staged-dbeta-flipped: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -5029,7 +5029,7 @@ def staged_dbeta_flipped(
 def staged_dbeta_doubled(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbeta twice as large: dbeta = sum_i 2*dy.
+    """The fault staged-dbeta-doubled: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).
@@ -5075,7 +5075,7 @@ def staged_dbeta_doubled(
 def staged_dbeta_dy_is_x(
     x: Array, gamma: Array, beta: Array, eps: float, dy: Array, *, channel_axis: int = 1,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The fault: the staged backward pass computes dbeta with x for dy: dbeta = sum_i x.
+    """The fault staged-dbeta-dy-is-x: the index says what it means.
 
     x, dy: (N, C, *S), with the channels at channel_axis. gamma, beta: (C,).
     Returns y, dx: as x; batch_mean, batch_var, dgamma, dbeta: (C,).

@@ -67,7 +67,7 @@ def comparison(name: str, one: Program, other: Program, outputs: Iterable[str]) 
     """Return the proof that two programs have the same outputs, or None where it cannot be written in the normal form."""
 
     def same(setting: Setting) -> None:
-        left, right = setting.run(one), setting.run(other)
+        right, left = setting.run(other), setting.run(one)
         for output in outputs:
             setting.equal(output, getattr(left, output), getattr(right, output))
 
