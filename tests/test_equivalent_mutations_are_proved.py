@@ -12,6 +12,8 @@ from bnverify.symbolic import derived
 from bnverify.symbolic.mutate import (
     CHOSEN,
     EXCLUDED,
+    LENGTHS,
+    ONE_VALUE,
     RIGHT,
     RIGHT_PROGRAM,
     always_right_at,
@@ -74,18 +76,18 @@ def test_an_equivalence_that_needs_a_divisor_is_no_equivalence() -> None:
     assert proof is not None
     assert (proof.verdict, proof.side_conditions) == ("conditional", ("m - 1 != 0",))
     assert not is_proved(proof, other, ["dx"])
-    assert (wrong_outputs(by_name()[name]), wrong_outputs(by_name()[name], count=1)) == ((), ("dx",))
+    assert (wrong_outputs(by_name()[name]), wrong_outputs(by_name()[name], ONE_VALUE)) == ((), ("dx",))
 
 
 def test_every_mutation_has_a_witness_and_the_index_says_in_which_results() -> None:
     for mutation in mutations():
-        count = {"count": 1} if MUTANTS[mutation.name].in_one_value_alone else {}
-        assert wrong_outputs(mutation, **count) == MUTANTS[mutation.name].wrong != (), mutation.name
+        lengths = ONE_VALUE if MUTANTS[mutation.name].in_one_value_alone else LENGTHS
+        assert wrong_outputs(mutation, lengths) == MUTANTS[mutation.name].wrong != (), mutation.name
 
 
 def test_a_mutation_that_changes_nothing_has_no_witness() -> None:
     right = replace(by_name()["mean-dropped"], changes={"x_hat": "(x - batch_mean)*inv_std"})
-    assert wrong_outputs(right) == wrong_outputs(right, count=1) == ()
+    assert wrong_outputs(right) == wrong_outputs(right, ONE_VALUE) == ()
 
 
 def test_a_mutation_is_right_at_a_rate_only_where_that_is_proved() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 import sympy as sp
 
 from bnverify.codegen.functions import Function
-from bnverify.symbolic.mutate import FORMS, RIGHT, Mutation, always_right_at, mutations, wrong_outputs
+from bnverify.symbolic.mutate import FORMS, ONE_VALUE, RIGHT, Mutation, always_right_at, mutations, wrong_outputs
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 
@@ -83,7 +83,7 @@ def index() -> list[str]:
     ]
     for mutation in mutations():
         outputs = wrong_outputs(mutation)
-        wrong = "".join(f'"{output}", ' for output in outputs or wrong_outputs(mutation, count=1))
+        wrong = "".join(f'"{output}", ' for output in outputs or wrong_outputs(mutation, ONE_VALUE))
         lines += [
             f'    "{mutation.name}": Mutant(',
             f'        "{mutation.step}",',

@@ -14,7 +14,8 @@ import sympy as sp
 
 from bnverify.symbolic.mutate.chosen import CHOSEN
 from bnverify.symbolic.mutate.equivalence import (
-    COUNT,
+    LENGTHS,
+    ONE_VALUE,
     RIGHT_PROGRAM,
     alike,
     comparison,
@@ -34,6 +35,8 @@ __all__ = [
     "EXCLUDED",
     "FORMS",
     "INFERENCE",
+    "LENGTHS",
+    "ONE_VALUE",
     "RIGHT",
     "RIGHT_PROGRAM",
     "RUNNING",
@@ -88,10 +91,10 @@ def proof_of(name: str) -> Proof:
     return proof
 
 
-def wrong_outputs(mutation: Mutation, count: int = COUNT) -> tuple[str, ...]:
+def wrong_outputs(mutation: Mutation, lengths: Mapping[str, int] = LENGTHS) -> tuple[str, ...]:
     """Return the results that reach a caller and differ from the right ones on one generic batch, which is the witness."""
     outputs, right = FORMS[mutation.form].observed, derived(RIGHT[mutation.step]).program
-    found, expected = values(mutation.program(), outputs, count), values(right, outputs, count)
+    found, expected = values(mutation.program(), outputs, lengths), values(right, outputs, lengths)
     return tuple(o for o, a, b in zip(outputs, found, expected, strict=True) if not alike([a], [b]))
 
 

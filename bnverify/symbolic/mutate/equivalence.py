@@ -23,8 +23,9 @@ from bnverify.symbolic.prove import Setting, prove
 from bnverify.symbolic.registry import derived
 
 Array = np.ndarray[Any, np.dtype[Any]]
-COUNT = 5
-"""How many values a channel of the batch has that programs are compared on."""
+LENGTHS = {"c": 2, "i": 5}
+"""How many channels the batch has that programs are compared on, and values a channel."""
+ONE_VALUE = {"c": 2, "i": 1}
 ALIKE = 1e-9
 """Programs are told apart by relative differences above this: a million times the roundings on these data."""
 OPERATIONS: Mapping[type, Callable[..., Array]] = {
@@ -90,12 +91,17 @@ def alike(one: list[Array], other: list[Array]) -> bool:
     return all(np.allclose(a, b, rtol=ALIKE, atol=ALIKE, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-def values(program: Program, outputs: Iterable[str], count: int = COUNT) -> list[Array]:
-    """Return the outputs of a program on one small generic batch of two channels."""
-    lengths = {"c": 2, "i": count}
+def values(
+    program: Program,
+    outputs: Iterable[str],
+    lengths: Mapping[str, int] = LENGTHS,
+    given: Mapping[str, Array] | None = None,
+) -> list[Array]:
+    """Return the outputs of a program on one small generic batch; arrays of some inputs, over (c, i), may be given."""
     env: dict[sp.Symbol, Array] = {program.sizes[k]: np.array(float(n)) for k, n in lengths.items()}
     for symbol in program.inputs:
-        env[symbol] = _drawn(symbol.name, shape_of(program.axes[symbol], lengths, "ci"))
+        drawn = _drawn(symbol.name, shape_of(program.axes[symbol], lengths, "ci"))
+        env[symbol] = (given or {}).get(symbol.name, drawn)
     with np.errstate(all="ignore"):
         for statement in program.body:
             inner = program.axes_of(statement.expr) | statement.over
