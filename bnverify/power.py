@@ -15,7 +15,7 @@ from bnverify.case import Case
 from bnverify.compare import Disagreement, Record, recording
 from bnverify.convention import Convention
 from bnverify.faults.mutant import mutant
-from bnverify.generated.mutants import MUTANTS
+from bnverify.generated.mutants import MUTANTS, RIGHT_AT
 from bnverify.property import Property
 from bnverify.subject import Raised
 
@@ -70,18 +70,13 @@ class Power:
 
 
 def meaningless(convention: Convention) -> tuple[str, ...]:
-    """Return the mutations that are right under a convention, so that nothing could show them.
+    """Return the mutations that are proved to be right under a convention, so that nothing could show them.
 
     A fixed update_rate of 1/2 weighs old and new alike; at 1 the batch replaces the average; at 0 nothing moves.
     """
-    return {
-        0.5: ("running-rate-swapped",),
-        1.0: ("running-replaced",),
-        0.0: (
-            "running-not-updated",
-            "running-not-decayed",
-            "running-correction-flipped",
-            "running-deviation-stored",
-            "running-mean-not-updated",
-        ),
-    }.get(convention.update_rate if isinstance(convention.update_rate, float) else -1.0, ())
+    return tuple(
+        name
+        for (field_name, value), names in RIGHT_AT.items()
+        if isinstance(found := getattr(convention, field_name), int | float) and found == value
+        for name in names
+    )

@@ -18,6 +18,7 @@ from bnverify.alternatives import alternatives
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError
+from bnverify.generated.mutants import MUTANTS
 from bnverify.outcome import Outcome, place_of
 from bnverify.planned import PLANS, Plan
 from bnverify.power import Power
@@ -348,4 +349,4 @@ class _Run:
 
 def _gradient_mutations(prop: Property) -> list[str]:
     """Return the mutations of gradients alone, which a target without a backward pass cannot show."""
-    return [n for n in prop.catches if n.startswith(("dx-", "dgamma-", "dbeta-", "inference-dx-", "inference-dgamma-"))]
+    return [n for n in prop.catches if n in MUTANTS and MUTANTS[n].of_gradients_alone]

@@ -4,6 +4,7 @@ import numpy as np
 
 from bnverify import bounds
 from bnverify.compare import fail, require, require_form, require_outputs, require_same, require_zero
+from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
@@ -23,6 +24,7 @@ STATE = ("running_mean", "running_var")
         "one-value-nan",
         "one-value-nan-state",
         "one-value-unnormalized",
+        *systematic("training", "y", "dx", "dbeta", in_one_value_alone=True),
     ],
 )
 def one_value(subject, case):

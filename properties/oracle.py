@@ -2,9 +2,11 @@
 
 from bnverify import bounds
 from bnverify.compare import require_outputs
+from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
+GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
 @conformance_property(
@@ -42,6 +44,7 @@ SOURCE = "the derivation in ball arithmetic; the bound is its derivative in roun
         "one-pass-clamped",
         "samples-apart",
         "eps-of-another-library",
+        *systematic("training", "y"),
     ],
     weight=2,
 )
@@ -72,6 +75,7 @@ def oracle_y(subject, case):
         "one-pass-variance",
         "training-never-heard",
         "eps-of-its-own-in-backward",
+        *systematic("training", *GRADIENTS, besides=("y",)),
     ],
     weight=2,
 )
@@ -95,6 +99,7 @@ def oracle_gradients(subject, case):
         "training-flag-ignored",
         "batch-in-inference-without-gradients",
         "eps-as-floor",
+        *systematic("inference", "y"),
     ],
 )
 def oracle_inference(subject, case):
@@ -111,6 +116,7 @@ def oracle_inference(subject, case):
         "inference-dx-gamma-missing",
         "inference-dgamma-from-x",
         "inference-batch-statistics",
+        *systematic("inference", *GRADIENTS, besides=("y",)),
     ],
 )
 def oracle_inference_gradients(subject, case):
@@ -151,6 +157,7 @@ def oracle_inference_gradients(subject, case):
         "momentum-weighs-the-old",
         "layer-stores-variance-over-m",
         "average-debiased",
+        *systematic("running", "new_running_mean", "new_running_var"),
     ],
 )
 def oracle_state(subject, case):

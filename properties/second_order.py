@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bnverify import bounds
 from bnverify.compare import require_finite, require_form, require_outputs, require_zero
+from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
@@ -36,7 +37,7 @@ SECOND = (
     source=SOURCE,
     needs=["jvp"],
     data="directed",
-    catches=JVP,
+    catches=[*JVP, *systematic("tangent", "ty")],
 )
 def jvp(subject, case):
     require_outputs({"ty": subject.jvp(case)}, bounds.tangent(case), ("ty",), case=case)
@@ -62,7 +63,7 @@ def inference_jvp(subject, case):
     needs=["double_backward"],
     data="directed",
     draws={"layout": lambda subject: st.sampled_from(("contiguous", "channels-last", "transposed", "sliced"))},
-    catches=[*SECOND, "second-reads-upstream-as-contiguous"],
+    catches=[*SECOND, *systematic("second", *bounds.SECONDS), "second-reads-upstream-as-contiguous"],
     half_is_pure=True,
 )
 def double_backward(subject, case, layout):

@@ -131,6 +131,9 @@ def _statement(statement: Statement, printer: ExpressionPrinter, program: Progra
     if outside != 1:
         hole = sp.Symbol("the sum")
         text = ExpressionPrinter(printer.index_sets, printer.root, {hole: text}).doprint(outside * hole)
+    if outside == 1 and len(f"{INDENT}{statement.name} = {text}") > WIDTH + 4:
+        summed = assignment("summed", printer.doprint(inside), inside, printer, INDENT)
+        return [*summed, f"{INDENT}{statement.name} = {dialect.total.format('summed')}"]
     return [f"{INDENT}{statement.name} = {text}"]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from bnverify.codegen import arrays, bounds, channels
+from bnverify.codegen import arrays, bounds, channels, mutants
 from bnverify.codegen.dialects import NUMPY, TORCH, Dialect
-from bnverify.codegen.functions import Function, array_functions, oracle_functions, whole_gradient
-from bnverify.symbolic.mutate import INFERENCE, MUTATIONS, RUNNING, TANGENT, TRAINING, Mutation
+from bnverify.codegen.functions import array_functions, oracle_functions, whole_gradient
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 from bnverify.symbolic.rounding import first_order, majorant, reach, root_degree
@@ -159,68 +159,22 @@ def _bounds_module() -> list[str]:
     ]
 
 
-STEPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "training": (("x", "gamma", "beta", "eps", "dy"), TRAINING),
-    "inference": (("x", "gamma", "beta", "running_mean", "running_var", "eps", "dy"), INFERENCE),
-    "running": (("x", "running_mean", "running_var", "update_rate", "correction"), RUNNING),
-    "tangent": (("x", "gamma", "beta", "eps", "tx", "tgamma", "tbeta"), TANGENT),
-    "second": (("x", "gamma", "beta", "eps", "dy", "ddx", "ddgamma", "ddbeta"), SECONDS),
-}
-"""The parameters and results of a whole step, the same for every mutation of it."""
-
-
-def _mutant(mutation: Mutation) -> Function:
-    program = mutation.program()
-    parameters, returns = STEPS[mutation.step]
-    missing = [p for p in parameters if p not in {s.name for s in program.inputs}]
-    if missing:  # a mutation may not use an input at all: it keeps the parameter
-        step = derived(
-            {
-                "training": "input_gradient",
-                "inference": "inference_backward",
-                "running": "running_update",
-                "tangent": "output_tangent",
-                "second": "second_gradient",
-            }[mutation.step]
-        )
-        extra = [step.program.symbol(p) for p in missing]
-        program = Program(
-            program.name,
-            (*program.inputs, *extra),
-            program.body,
-            program.outputs,
-            {**program.axes, **{s: step.program.axes[s] for s in extra}},
-            program.sizes,
-        )
-    return Function(
-        mutation.name.replace("-", "_"),
-        program,
-        parameters,
-        returns,
-        f"The fault: {mutation.meaning}.",
-        f"mutation of {mutation.form}",
-    )
-
-
-def _mutants_module() -> list[str]:
-    functions = [_mutant(m) for m in MUTATIONS]
+def _mutants_module(step: str) -> list[str]:
+    functions = mutants.functions(step)
     lines = _header(
-        "Seeded faults that a formula shows: the mutated programs, printed for NumPy.",
+        f"Seeded faults that a formula shows: the mutated programs of the step {step}, printed for NumPy.",
         (f.program for f in functions),
         NUMPY.imports,
     )
     for function in functions:
         lines += ["", "", *arrays.print_function(function, NUMPY)]
-    table = [f'    "{m.name}": ("{m.step}", {m.name.replace("-", "_")}),' for m in MUTATIONS]
-    return [
-        *lines,
-        "",
-        "",
-        "MUTANTS = {",
-        *table,
-        "}",
-        '"""Each mutation\'s step and function, by the name of the fault."""',
-    ]
+    return lines
+
+
+def _mutants_index() -> list[str]:
+    programs = (f.program for step in mutants.STEPS for f in mutants.functions(step))
+    summary = "The mutations by name: the step that each changes, which of its results are wrong, and what is wrong."
+    return [*_header(summary, programs, mutants.IMPORTS), "", "", *mutants.index()]
 
 
 MODULES: Mapping[str, Callable[[], list[str]]] = {
@@ -228,7 +182,8 @@ MODULES: Mapping[str, Callable[[], list[str]]] = {
     "torch_functions.py": lambda: _array_module(TORCH),
     "oracle_functions.py": _oracle_module,
     "bound_functions.py": _bounds_module,
-    "mutants.py": _mutants_module,
+    "mutants.py": _mutants_index,
+    **{mutants.file_of(step): partial(_mutants_module, step) for step in mutants.STEPS},
 }
 
 

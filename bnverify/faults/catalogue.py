@@ -50,8 +50,7 @@ def meaning(name: str) -> str:
     _load()
     if name in FAULTS:
         return FAULTS[name][1]
-    document = mutants.MUTANTS[name][1].__doc__ or ""
-    return document.partition("\n")[0].removeprefix("The fault: ").removesuffix(".")
+    return mutants.MUTANTS[name].meaning
 
 
 def fault_subject(name: str, settings: Mapping[str, str] | None = None) -> Subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ class Mutant(Implementation):
 
     def __init__(self, name: str, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention
-        self.step: str = MUTANTS[name][0]
-        self.function: Any = MUTANTS[name][1]
+        self.step = MUTANTS[name].step
+        self.function: Any = printed(name)
         self._axis: dict[str, Any] = {"channel_axis": convention.channel_axis}
 
     def forward(
@@ -67,7 +68,10 @@ class Mutant(Implementation):
         count = channel_layout(x.shape, axis)[2]
         correction = min(self.convention.correction, count - 1)
         if self.step == "running" and count > 1:
-            new_mean, new_var = self.function(x, mean, var, update_rate, self.convention.correction, channel_axis=axis)
+            declared = np.float64(
+                self.convention.correction
+            )  # not an int: a wrong count of 0 divides, and never raises
+            new_mean, new_var = self.function(x, mean, var, update_rate, declared, channel_axis=axis)
             return new_mean, new_var
         _, batch_mean, batch_var, _ = right.training_forward(x, gamma, beta, 1.0, channel_axis=axis)
         return right.running_update(mean, var, batch_mean, batch_var, count, update_rate, correction)
@@ -127,7 +131,28 @@ def _as_tuple(found: Any) -> tuple[Any, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
-@lru_cache(maxsize=256)
+def printed(name: str) -> Any:
+    """Return the function of a mutation; the module of its step is imported when it is first asked for."""
+    module = import_module(f"bnverify.generated.mutants_{MUTANTS[name].step}")
+    return getattr(module, name.replace("-", "_"))
+
+
+def systematic(
+    step: str, *wrong: str, besides: tuple[str, ...] = (), in_one_value_alone: bool = False
+) -> tuple[str, ...]:
+    """Return the mutations made by rules that get one of these results of a step wrong, and none of ``besides``."""
+    return tuple(
+        name
+        for name, row in MUTANTS.items()
+        if row.systematic
+        and row.step == step
+        and row.in_one_value_alone == in_one_value_alone
+        and set(wrong) & set(row.wrong)
+        and not set(besides) & set(row.wrong)
+    )
+
+
+@lru_cache(maxsize=1024)
 def mutant(name: str, convention: Convention) -> Subject:
     """Return the subject of a mutation under a convention."""
     return subject_of_implementation(Mutant(name, convention), f"the mutation {name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 
 def _properties() -> list[str]:
@@ -15,9 +15,18 @@ def _properties() -> list[str]:
             f"    claim    {prop.claim}",
             f"    source   {prop.source}",
             f"    needs    {', '.join(('training', *prop.needs))}",
-            f"    catches  {', '.join(prop.catches)}",
+            f"    catches  {_catches(prop.catches)}",
         ]
     return lines
+
+
+def _catches(names: Sequence[str]) -> str:
+    """Return the faults that a property names; those that rules made are counted, for they are many."""
+    from bnverify.generated.mutants import MUTANTS
+
+    made = [n for n in names if n in MUTANTS and MUTANTS[n].systematic]
+    shown = [n for n in names if n not in made]
+    return ", ".join([*shown, *([f"and {len(made)} mutations made by rules (bnverify list faults)"] if made else [])])
 
 
 def _faults() -> list[str]:

@@ -11,7 +11,7 @@ differentiated again. Source: Griewank and Walther, Evaluating Derivatives, 2nd 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import sympy as sp
 
@@ -19,12 +19,19 @@ from bnverify.symbolic.program import Indices, Program, Statement, real
 
 
 def vjp(
-    program: Program, wrt: Iterable[str], *, upstream: Mapping[str, str], prefix: str = "d", name: str | None = None
+    program: Program,
+    wrt: Iterable[str],
+    *,
+    upstream: Mapping[str, str],
+    prefix: str = "d",
+    name: str | None = None,
+    constant: Collection[tuple[str, str]] = (),
 ) -> Program:
     """Return ``program`` followed by the statements of its vector-Jacobian product.
 
     ``upstream`` maps an output's name to the name of its upstream gradient, a new input with the output's indices. The
-    adjoint of a symbol ``a`` is called ``prefix + a``; the outputs are those of ``wrt``, in that order.
+    adjoint of a symbol ``a`` is called ``prefix + a``; the outputs are those of ``wrt``, in that order. ``constant`` holds
+    pairs (statement, symbol) that no gradient goes through: a program that is wrong on purpose.
 
     Raises:
         UnknownSymbolError: a name in ``wrt`` or ``upstream`` is none of the program's.
@@ -61,6 +68,8 @@ def vjp(
             continue
         inner = program.axes_of(statement.expr) | statement.over | statement.spread
         for symbol in sorted(statement.expr.free_symbols & needed, key=str):
+            if (statement.name.name, symbol.name) in constant:
+                continue
             partial = sp.diff(statement.expr, symbol)
             over = inner - program.axes[symbol]
             pending[symbol][over] += bar * partial

@@ -373,6 +373,8 @@ class Coordinates:
     def _divide_by(self, divisor: sp.Expr) -> None:
         for factor in sp.Mul.make_args(sp.factor(divisor)):
             base = factor.as_base_exp()[0]
+            if -base in self.divisors:
+                continue
             if base.is_zero is not False or base in self.roots:
                 self.divisors[base] = None
 

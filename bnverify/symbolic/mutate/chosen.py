@@ -1,60 +1,12 @@
-"""Mutations: programs with one thing wrong, as data. They are the seeded faults that a formula can show, and the measure
-of a check's power: a check that none of them fails could not have failed.
-
-Each row names the step of batch normalization that it changes and gives the changed statements as text over the symbols
-of that step's program. A mutation of the ``forward`` statements is differentiated afterwards, so that its gradients are
-those of the wrong function; a mutation of the ``closed`` or ``staged`` backward pass changes a gradient alone.
-"""
+"""Mutations chosen by hand: the mistakes that people make, each with what it means in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bnverify.symbolic.mutate.mutation import Mutation
 
-import sympy as sp
-
-from bnverify.symbolic.differentiate import vjp
-from bnverify.symbolic.program import Program, Statement, indices, real
-from bnverify.symbolic.registry import derived
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One wrong program: which form of which step, the statements that differ, and what that means in words."""
-
-    name: str
-    form: str
-    """forward, output, closed, staged, inference, inference_gradient, running, tangent or second."""
-    changes: Mapping[str, str]
-    meaning: str
-    before: tuple[tuple[str, str, str], ...] = field(default=())
-    """Statements (name, expression, summed indices) that the changed ones need first."""
-
-    @property
-    def step(self) -> str:
-        """The step whose results differ: training, inference, running, tangent or second."""
-        return _STEP_OF.get(self.form, "training")
-
-    def program(self) -> Program:
-        """Return the mutated program of the whole step."""
-        return _BUILD[self.form](self)
-
-
-TRAINING = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta")
-INFERENCE = ("y", "dx", "dgamma", "dbeta")
-RUNNING = ("new_running_mean", "new_running_var")
-TANGENT = ("ty",)
-SECOND = ("second_x", "second_gamma", "second_dy")
-_STEP_OF = {
-    "inference": "inference",
-    "inference_gradient": "inference",
-    "running": "running",
-    "tangent": "tangent",
-    "second": "second",
-}
 PATHS = "gamma*inv_std*(dy - dbeta/m - dgamma*x_hat/m)"
 
-MUTATIONS: tuple[Mutation, ...] = (
+CHOSEN: tuple[Mutation, ...] = (
     Mutation(
         "variance-over-m-minus-one",
         "forward",
@@ -291,76 +243,3 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the gradient by dy lacks the path through the mean",
     ),
 )
-
-
-def by_name() -> Mapping[str, Mutation]:
-    """Return the mutations by name."""
-    return {m.name: m for m in MUTATIONS}
-
-
-def _changed(program: Program, mutation: Mutation, rename: bool = False) -> Program:
-    symbols = {s.name: s for s in (*program.axes, *program.sizes.values())}
-    extra = []
-    for name, text, over in mutation.before:
-        symbols[name] = real(name)
-        extra.append(Statement(symbols[name], sp.sympify(text, locals=symbols), indices(over)))
-    if extra:
-        inputs = {s: program.axes[s] for s in program.inputs}
-        first = Program("own", program.inputs, (), (), inputs, program.sizes).extended("own", extra, [])
-        axes = {**program.axes, **first.axes}
-        program = Program(program.name, program.inputs, (*extra, *program.body), program.outputs, axes, program.sizes)
-    for name, text in mutation.changes.items():
-        program = program.with_statement(name, sp.sympify(text, locals=symbols))
-    return program
-
-
-def _outputs(program: Program, names: tuple[str, ...]) -> Program:
-    return program.needed_for([program.symbol(n) for n in names])
-
-
-def _forward(mutation: Mutation) -> Program:
-    wrong = _changed(derived("training_forward").program, mutation)
-    return _outputs(vjp(wrong, ["x", "gamma", "beta"], upstream={"y": "dy"}), TRAINING)
-
-
-def _closed(mutation: Mutation) -> Program:
-    return _outputs(_changed(derived("input_gradient").program, mutation), TRAINING)
-
-
-def _staged(mutation: Mutation) -> Program:
-    return _outputs(_changed(derived("training_backward").program, mutation), TRAINING)
-
-
-def _inference(mutation: Mutation) -> Program:
-    wrong = _changed(derived("inference").program, mutation)
-    return _outputs(vjp(wrong, ["x", "gamma", "beta"], upstream={"y": "dy"}), INFERENCE)
-
-
-def _inference_gradient(mutation: Mutation) -> Program:
-    right = derived("inference_gradient").program
-    return _outputs(_changed(right, mutation), INFERENCE)
-
-
-def _running(mutation: Mutation) -> Program:
-    return _outputs(_changed(derived("running_update").program, mutation), RUNNING)
-
-
-def _tangent(mutation: Mutation) -> Program:
-    return _outputs(_changed(derived("output_tangent").program, mutation), TANGENT)
-
-
-def _second(mutation: Mutation) -> Program:
-    return _outputs(_changed(derived("second_gradient").program, mutation), SECOND)
-
-
-_BUILD = {
-    "forward": _forward,
-    "output": _closed,
-    "closed": _closed,
-    "staged": _staged,
-    "inference": _inference,
-    "inference_gradient": _inference_gradient,
-    "running": _running,
-    "tangent": _tangent,
-    "second": _second,
-}
