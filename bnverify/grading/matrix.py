@@ -1,0 +1,116 @@
+"""The matrix: which properties fail which fault, whether they name it or not; and what each property is needed for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from bnverify.checking import single_thread
+from bnverify.faults.catalogue import fault_subject
+from bnverify.property import Property
+from bnverify.runner import PROFILES, run_property
+from bnverify.suite import select
+
+FEW = 3
+"""At most so many others may catch what shows that a property is needed."""
+
+
+@dataclass(frozen=True)
+class RowJob:
+    """A fault on which every property is to run."""
+
+    name: str
+    seed: int
+    select: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What every property said of one fault."""
+
+    fault: str
+    failed: tuple[str, ...] = ()
+    errored: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
+    """The properties that ran at all."""
+    message: str = ""
+    """Why there is no row, where there is none."""
+
+
+def fill(job: RowJob) -> Row:
+    """Run every property on a fault at quick, and those that name it and saw nothing at ci.
+
+    What the cases would have shown of other faults is not counted, for that takes most of the time. A slow property runs
+    only on the faults that it names.
+    """
+    failed: list[str] = []
+    errored: list[str] = []
+    applied: list[str] = []
+    with single_thread():
+        subject = fault_subject(job.name)
+        for prop in select(job.select):
+            names_it = job.name in prop.catches
+            if prop.slow and not names_it:
+                continue
+            status = run_property(_alone(prop), subject, PROFILES["quick"], job.seed, shrink=False).status
+            if names_it and status not in ("failed", "unsupported"):
+                status = run_property(prop, subject, PROFILES["ci"], job.seed, shrink=False).status
+            if status != "unsupported":
+                applied.append(prop.name)
+            if status in ("failed", "errored"):
+                (failed if status == "failed" else errored).append(prop.name)
+    return Row(job.name, tuple(failed), tuple(errored), tuple(applied))
+
+
+def _alone(prop: Property) -> Property:
+    """Return the property without the faults by which its power is measured."""
+    return replace(prop, catches=())
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All rows, and the seconds that they took."""
+
+    rows: tuple[Row, ...]
+    properties: tuple[str, ...]
+    seconds: float = 0.0
+
+    def caught(self, prop: str) -> tuple[str, ...]:
+        """Return the faults that a property fails."""
+        return tuple(row.fault for row in self.rows if prop in row.failed)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return who catches what: by fault, and what is left of it by property."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "faults": {
+                row.fault: {"failed": list(row.failed)}
+                | ({"errored": list(row.errored)} if row.errored else {})
+                | {"applied": len(row.applied)}
+                | ({"message": row.message} if row.message else {})
+                for row in self.rows
+            },
+            "properties": {name: self._needed(name) for name in self.properties},
+        }
+
+    def _needed(self, prop: str) -> dict[str, Any]:
+        others = {row.fault: len(row.failed) + len(row.errored) - 1 for row in self.rows if prop in row.failed}
+        few = sorted((n, fault) for fault, n in others.items() if n <= FEW)
+        needed = {
+            "applied": sum(prop in row.applied for row in self.rows),
+            "catches": len(others),
+            "alone": sum(n == 0 for n in others.values()),
+            "with_few": {fault: n for n, fault in few},
+        }
+        return needed if few else needed | {"reason": reasons().get(prop, "")}
+
+
+@cache
+def reasons() -> Mapping[str, str]:
+    """Return why a property stays though every fault that it catches is caught by more than a few others."""
+    text = (files("bnverify.grading") / "redundant.toml").read_text(encoding="utf-8")
+    return {str(name): str(reason) for name, reason in tomllib.loads(text).items()}
