@@ -11,10 +11,13 @@ from typing import Any
 
 from bnverify.checking import single_thread
 from bnverify.faults.catalogue import fault_subject
-from bnverify.property import Property
+from bnverify.property import Property, registered
 from bnverify.runner import PROFILES, run_property
+from bnverify.subject import Subject
 from bnverify.suite import select
 
+CASES = replace(PROFILES["quick"], name="matrix", seconds=60.0)
+"""As many cases as at quick, however long they take: who catches what should not hang on the machine."""
 FEW = 3
 """At most so many others may catch what shows that a property is needed."""
 
@@ -42,10 +45,10 @@ class Row:
 
 
 def fill(job: RowJob) -> Row:
-    """Run every property on a fault at quick, and those that name it and saw nothing at ci.
+    """Run every property on a fault for as many cases as at quick, and those that name it and saw nothing at ci.
 
-    What the cases would have shown of other faults is not counted, for that takes most of the time. A slow property runs
-    only on the faults that it names.
+    What the cases would have shown of other faults is not counted, for that takes most of the time. A property that
+    compiles takes seconds, and runs only on the faults that it names.
     """
     failed: list[str] = []
     errored: list[str] = []
@@ -53,12 +56,9 @@ def fill(job: RowJob) -> Row:
     with single_thread():
         subject = fault_subject(job.name)
         for prop in select(job.select):
-            names_it = job.name in prop.catches
-            if prop.slow and not names_it:
+            if "compiled" in prop.needs and job.name not in prop.catches:
                 continue
-            status = run_property(_alone(prop), subject, PROFILES["quick"], job.seed, shrink=False).status
-            if names_it and status not in ("failed", "unsupported"):
-                status = run_property(prop, subject, PROFILES["ci"], job.seed, shrink=False).status
+            status = status_of(prop, job.name, subject, job.seed)
             if status != "unsupported":
                 applied.append(prop.name)
             if status in ("failed", "errored"):
@@ -66,9 +66,13 @@ def fill(job: RowJob) -> Row:
     return Row(job.name, tuple(failed), tuple(errored), tuple(applied))
 
 
-def _alone(prop: Property) -> Property:
-    """Return the property without the faults by which its power is measured."""
-    return replace(prop, catches=())
+def status_of(prop: Property, fault: str, subject: Subject, seed: int) -> str:
+    """Return what becomes of a property on a fault."""
+    cases = PROFILES["ci"] if prop.slow else CASES
+    status = run_property(replace(prop, catches=()), subject, cases, seed, shrink=False).status
+    if fault in prop.catches and status not in ("failed", "unsupported"):
+        status = run_property(prop, subject, PROFILES["ci"], seed, shrink=False).status
+    return status
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,13 @@ class Matrix:
 
     def _needed(self, prop: str) -> dict[str, Any]:
         others = {row.fault: len(row.failed) + len(row.errored) - 1 for row in self.rows if prop in row.failed}
-        few = sorted((n, fault) for fault, n in others.items() if n <= FEW)
+        named = registered()[prop].catches if prop in registered() else ()
+        few = sorted((n, fault not in named, fault) for fault, n in others.items() if n <= FEW)
         needed = {
             "applied": sum(prop in row.applied for row in self.rows),
             "catches": len(others),
             "alone": sum(n == 0 for n in others.values()),
-            "with_few": {fault: n for n, fault in few},
+            "with_few": {fault: n for n, _, fault in few},
         }
         return needed if few else needed | {"reason": reasons().get(prop, "")}
 

@@ -42,7 +42,8 @@ def run_jobs(
     team: list[_Worker[Job]] = []
     todo = list(reversed(jobs))
     try:
-        team += [_Worker(work, limit) for _ in range(min(workers, len(jobs)))]
+        for _ in range(min(workers, len(jobs))):
+            team.append(_Worker(work, limit))
         while team:
             for worker in _attentive(team):
                 job, said = worker.job, worker.hear()

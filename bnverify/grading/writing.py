@@ -50,8 +50,8 @@ A fault that stands for reports of several families counts in each of them.
 MATRIX = """
 ## Who catches what
 
-Every property on every fault at quick, and at ci where one that names the fault saw nothing at quick; {seconds:.0f} s.
-A property that takes seconds to begin with runs only on the faults that it names. *Alone*: faults that no other property
+Every property on every fault, for as many cases as at quick, and at ci where one that names the fault saw nothing so;
+{seconds:.0f} s. A property that compiles runs only on the faults that it names. *Alone*: faults that no other property
 catches; *few*: faults that at most three others catch, with one of them.
 
 {properties}
