@@ -53,6 +53,10 @@ def test_the_score_covers_exactly_the_properties() -> None:
     assert list(data()["matrix"]["properties"]) == every, ANEW
 
 
+def test_the_matrix_has_no_gap() -> None:
+    assert [fault for fault, row in data()["matrix"]["faults"].items() if "message" in row] == []
+
+
 def test_the_score_covers_the_right_variants() -> None:
     assert [v["variant"] for v in data()["variants"]] == list(variants()), ANEW
     assert len(variants()) >= 18

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -118,6 +118,18 @@ def test_a_crash_of_a_worker_is_an_error_of_its_job_and_of_no_other(score: Score
     assert [message for _, message in crashing.alarms] == ["its process ended with exit code 7"]
     assert len(score.detections) == 4
     assert {d.status for d in score.detections} <= {CAUGHT, UNNAMED, MISSED}
+
+
+def test_a_fault_whose_worker_crashed_is_an_error_of_that_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(work: object, jobs: Sequence[object], workers: int, *, limit: float) -> list[tuple[object, Crash]]:
+        return [(job, Crash("its process ended with exit code -9")) for job in jobs]
+
+    monkeypatch.setattr("bnverify.grading.own.run_jobs", crash)
+    score = grade_self(faults=["identity"], variants={}, matrix=True)
+    assert score.detections == (Detection("identity", ERRORED, message="its process ended with exit code -9"),)
+    assert "errored: identity" in told(score)
+    assert score.exit_code == 1
+    assert "its process ended with exit code -9" in markdown(score.as_data()).partition("### By fault")[2]
 
 
 def test_a_fault_that_left_without_a_proof_is_told(score: Score) -> None:

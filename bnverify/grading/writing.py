@@ -189,7 +189,9 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
 
 
 def _catching(row: Mapping[str, Any]) -> list[str]:
-    return [*row["failed"], *(f"{name} (errored)" for name in row.get("errored", []))]
+    """Return who catches a fault, or why that is not known."""
+    lost = [f"no answer: {row['message']}"] if "message" in row else []
+    return [*row["failed"], *(f"{name} (errored)" for name in row.get("errored", [])), *lost]
 
 
 def _instance(needed: Mapping[str, Any]) -> str:
