@@ -16,7 +16,7 @@ from bnverify.faults.catalogue import fault_subject, names
 from bnverify.grading.matrix import FEW, reasons, status_of
 from bnverify.grading.own import grade_self
 from bnverify.grading.printing import problems
-from bnverify.grading.removed import removed
+from bnverify.grading.removed import excluded, removed
 from bnverify.grading.variants import variants
 from bnverify.grading.writing import faults_before, markdown, write_json, write_markdown
 from bnverify.property import Property
@@ -85,6 +85,7 @@ def test_the_text_is_what_the_data_give() -> None:
 
 def test_a_fault_that_was_removed_is_told_and_is_none_any_more() -> None:
     assert data()["removed"] == dict(removed()), ANEW
+    assert data()["excluded"] == dict(excluded()), ANEW
     assert set(removed()) & set(names()) == set()
     assert all(removed().values())
 

@@ -15,7 +15,7 @@ from bnverify.errors import UsageError
 from bnverify.faults.catalogue import names
 from bnverify.grading.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, work
 from bnverify.grading.matrix import Matrix, Row, RowJob, fill
-from bnverify.grading.removed import removed
+from bnverify.grading.removed import excluded, removed
 from bnverify.grading.score import Score
 from bnverify.grading.variants import variants as right_variants
 from bnverify.grading.workers import Crash, run_jobs
@@ -91,6 +91,7 @@ def grade_self(
         verdicts=tuple(verdicts[name] for name in right),
         gone=tuple(n for n in before if n not in names() and n not in removed()),
         removed=removed(),
+        excluded=excluded(),
         matrix=_matrix(rows, chosen, [p.name for p in properties], number, limit, count) if matrix else None,
     )
 

@@ -63,6 +63,8 @@ class Score:
     """Faults of an earlier score that are neither registered now nor proved to be right code."""
     removed: Mapping[str, str] = field(default_factory=dict)
     """Faults that left the catalogue, each with the proof that it is right code."""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Mutations made by rules that are proved to be the right program, or another mutation, which each names."""
     matrix: Matrix | None = None
 
     @property
@@ -108,6 +110,7 @@ class Score:
             "variants": [v.as_data() for v in self.verdicts],
             "gone": list(self.gone),
             "removed": dict(self.removed),
+            "excluded": dict(self.excluded),
             "matrix": None if self.matrix is None else self.matrix.as_data(),
         }
 

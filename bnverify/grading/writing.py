@@ -43,10 +43,19 @@ A fault that stands for reports of several families counts in each of them.
 
 {removed}
 
+### Mutations that never were faults
+
+Rules make mutations of every statement; those below are proved to be the right program, or another mutation.
+
+{excluded}
+
 ## Faults
 
 {faults}
 """
+DEPTH = 3
+SHOWN = 8
+"""So many properties are named in a row of the matrix; the JSON file names all."""
 MATRIX = """
 ## Who catches what
 
@@ -84,9 +93,26 @@ def faults_before(path: Path | None) -> tuple[str, ...]:
 
 
 def write_json(score: Score, path: Path) -> None:
-    """Write the score as JSON, a line for each entry."""
-    text = json.dumps(score.as_data(), indent=1, ensure_ascii=False, allow_nan=False)
-    _ = path.write_text(text + "\n", encoding="utf-8")
+    """Write the score as JSON, a line for each fault, variant and property."""
+    _ = path.write_text(as_json(score.as_data()), encoding="utf-8")
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """Return the data of a score as text."""
+    return _lines(data, DEPTH) + "\n"
+
+
+def _lines(value: Any, depth: int, indent: str = "") -> str:
+    """Return a value as JSON whose outer levels have a line for each entry."""
+    further = indent + " "
+    if not depth or not value or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, list):
+        inner = [_lines(entry, depth - 2, further) for entry in value]
+    else:
+        inner = [f"{json.dumps(str(k))}: {_lines(entry, depth - 1, further)}" for k, entry in value.items()]
+    left, right = "[]" if isinstance(value, list) else "{}"
+    return left + "".join(f"\n{further}{line}," for line in inner)[:-1] + f"\n{indent}{right}"
 
 
 def write_markdown(score: Score, path: Path) -> None:
@@ -116,6 +142,7 @@ def markdown(data: Mapping[str, Any]) -> str:
         missed=_list(_problems(data), "None."),
         variants=_table(("variant", "passed", "unsupported", "false alarms", "undecided", "s"), _variants(data)),
         removed=_list([f"`{n}`: {proof}" for n, proof in data["removed"].items()], "No fault has been removed."),
+        excluded=_list([f"`{n}` is {_equal(of)}" for n, of in data["excluded"].items()], "There are none."),
         faults=_table(("fault", "family", "reports", "caught by", "s"), map(_fault, faults)),
     )
     return text + ("" if data["matrix"] is None else _matrix(data["matrix"]))
@@ -183,7 +210,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
         ),
         rows=_table(
             ("fault", "properties that catch it", "their names"),
-            [[name, str(len(_catching(row))), ", ".join(_catching(row))] for name, row in matrix["faults"].items()],
+            [[name, str(len(_catching(row))), _few(_catching(row))] for name, row in matrix["faults"].items()],
         ),
     )
 
@@ -192,6 +219,15 @@ def _catching(row: Mapping[str, Any]) -> list[str]:
     """Return who catches a fault, or why that is not known."""
     lost = [f"no answer: {row['message']}"] if "message" in row else []
     return [*row["failed"], *(f"{name} (errored)" for name in row.get("errored", [])), *lost]
+
+
+def _equal(name: str) -> str:
+    return name if " " in name else f"`{name}`"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _instance(needed: Mapping[str, Any]) -> str:
