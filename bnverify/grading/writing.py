@@ -31,7 +31,7 @@ A fault that stands for reports of several families counts in each of them.
 
 {families}
 
-## Missed
+## Missed or not tried
 
 {missed}
 
