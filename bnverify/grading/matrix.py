@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -58,7 +59,8 @@ def fill(job: RowJob) -> Row:
         for prop in select(job.select):
             if "compiled" in prop.needs and job.name not in prop.catches:
                 continue
-            status = status_of(prop, job.name, subject, job.seed)
+            fresh = deepcopy(subject)  # what a fault remembers of one property must not make another one fail
+            status = status_of(prop, job.name, fresh, job.seed)
             if status != "unsupported":
                 applied.append(prop.name)
             if status in ("failed", "errored"):
