@@ -1,4 +1,4 @@
-"""The command line: ``bnverify check | derive | generate | list``."""
+"""The command line: ``bnverify check | derive | generate | grade | list``."""
 
 from __future__ import annotations
 
@@ -132,6 +132,68 @@ def generate(only_check: bool) -> int:
         raise UsageError(f"what is generated cannot be written: {problem}") from None
     click.echo("\n".join(f"wrote {path.name}" for path in written) or "nothing to write: all is up to date")
     return 0
+
+
+@commands.command()
+@click.option("--self", "own", is_flag=True, help="Grade bnverify's own suite: every seeded fault, and right code.")
+@click.option("--profile", metavar="NAME", default="ci", show_default=True, help="quick, ci or thorough.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of everything that is drawn.")
+@click.option(
+    "--variants",
+    metavar="FILE.py:NAME",
+    help="Right code that must not be refused: a mapping of targets by name; default: what this installation has.",
+)
+@click.option("--matrix", is_flag=True, help="Run every property on every fault, too; takes half an hour.")
+@click.option("--workers", metavar="N", type=int, help="Processes; default: one for each core.")
+@click.option("--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the score here.")
+@click.option("--markdown", "markdown_path", metavar="FILE", type=click.Path(path_type=Path), help="And as Markdown.")
+def grade(
+    own: bool,
+    profile: str,
+    seed: int,
+    variants: str | None,
+    matrix: bool,
+    workers: int | None,
+    json_path: Path | None,
+    markdown_path: Path | None,
+) -> int:
+    """Grade a suite: exit code 0 where it catches every fault by a property that names it and refuses no right code."""
+    if not own:
+        raise UsageError("grade: say what to grade, as in 'bnverify grade --self'")
+    for path in (json_path, markdown_path):
+        if path is not None:
+            require_writable(path)
+    from rich.console import Console
+
+    from bnverify.grading.own import grade_self
+    from bnverify.grading.printing import print_score
+    from bnverify.grading.writing import faults_before, write_json, write_markdown
+    from bnverify.report.progress import counting_line
+
+    sys.path.insert(0, str(Path.cwd()))
+    before = faults_before(json_path)
+    with counting_line("grade") as progress:
+        score = grade_self(
+            profile=profile,
+            seed=seed,
+            workers=workers,
+            variants=variants,
+            matrix=matrix,
+            before=before,
+            progress=progress,
+        )
+    for path, write in ((json_path, write_json), (markdown_path, write_markdown)):
+        if path is not None:
+            try:
+                write(score, path)
+            except OSError as problem:
+                raise UsageError(f"{path}: the score could not be written: {problem}") from None
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    try:
+        print_score(score, console)
+    except SystemExit:
+        drop_output()
+    return score.exit_code
 
 
 @commands.command(name="list")

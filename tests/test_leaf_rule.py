@@ -41,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runner",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
+    ("grading",),
     ("cli",),
     ("__main__",),
 )

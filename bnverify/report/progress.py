@@ -18,11 +18,30 @@ def progress_line(target: str) -> Iterator[Callable[[int, int, Property], None] 
     if not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as line:
+    with _line() as line:
         task = line.add_task(target, total=None)
 
         def move(number: int, total: int, prop: Property) -> None:
             line.update(task, completed=number, total=total, description=f"{target}  {prop.name}")
 
         yield move
+
+
+@contextmanager
+def counting_line(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Give a function that tells how many of how many are done and which was the last, or None where no terminal is."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with _line() as line:
+        task = line.add_task(what, total=None)
+
+        def move(number: int, total: int, name: str) -> None:
+            line.update(task, completed=number, total=total, description=f"{what}  {name}")
+
+        yield move
+
+
+def _line() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)

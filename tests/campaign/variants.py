@@ -70,6 +70,31 @@ VARIANTS: Mapping[str, str] = {
     **LIBRARY,
     **(OWN if find_spec("bnverify.torch") else {}),
 }
+SIMILAR = (
+    "sums one by one",
+    "exact sums",
+    "sums by matrix product",
+    "times 1/m",
+    "Chan, blocks of 3",
+    "Chan, blocks of 32",
+    "scale first",
+    "backward, m inside",
+    "backward, dy centred",
+    "torch.native_batch_norm",
+    "F.group_norm",
+    "F.instance_norm",
+    "torch.func.vmap",
+    "folded, in half throughout",
+    "once differentiable",
+    "textbook in float32",
+    "nn.BatchNorm1d",
+    "nn.BatchNorm3d",
+    "bnverify BatchNorm1d",
+    "bnverify BatchNorm3d",
+)
+"""Variants that are much like another one."""
+GRADED: Mapping[str, str] = {n: place for n, place in VARIANTS.items() if n not in SIMILAR and n not in COMPILED}
+"""What ``bnverify grade --self`` takes in a clone, so that it ends within minutes; VARIANTS are all."""
 PLAIN = ("F.batch_norm", "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d")
 """Variants whose x and dy are contiguous, since the CPU kernel of PyTorch 2.13 is wrong for others: dx where one of x and dy
 is a transposed (1, C, H, 1) and the other not, and dbeta, rounded to bfloat16 beside float32 parameters. Both are shown in

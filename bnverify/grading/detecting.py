@@ -1,0 +1,131 @@
+"""What a worker does: look for the first property that fails a fault, or check right code by all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
+from bnverify.faults.catalogue import fault_subject
+from bnverify.property import Property
+from bnverify.runner import PROFILES, run_property
+
+CAUGHT, UNNAMED, MISSED, ERRORED, UNAVAILABLE = "caught", "unnamed", "missed", "errored", "unavailable"
+
+
+@dataclass(frozen=True)
+class FaultJob:
+    """A fault to be caught."""
+
+    name: str
+    profile: str
+    seed: int
+    select: str | None = None
+    """A pattern over the names of the properties that may catch it."""
+
+
+@dataclass(frozen=True)
+class VariantJob:
+    """Right code that no property may refuse."""
+
+    name: str
+    target: str
+    profile: str
+    seed: int
+    select: str | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What became of a fault.
+
+    status: ``caught`` by a property that names it, ``unnamed`` where only one that does not name it failed, ``missed``,
+    ``errored`` where no verdict was reached, ``unavailable`` where what names it needs a device that is not here.
+    seconds: from the first call of the fault to the failure, without the search for a smaller case.
+    """
+
+    fault: str
+    status: str
+    property: str = ""
+    seconds: float = 0.0
+    message: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the fields that tell something."""
+        found = {"fault": self.fault, "status": self.status, "property": self.property, "message": self.message}
+        return {k: v for k, v in found.items() if v} | {"seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of right code: how many properties passed, and what was wrongly said against it."""
+
+    variant: str
+    target: str
+    passed: int = 0
+    unsupported: int = 0
+    alarms: tuple[tuple[str, str], ...] = ()
+    """Properties that failed or errored, with their messages."""
+    undecided: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the fields as plain data; the target is left out, for it may be a path of this machine."""
+        return {
+            "variant": self.variant,
+            "passed": self.passed,
+            "unsupported": self.unsupported,
+            "alarms": [{"property": name, "message": message} for name, message in self.alarms],
+            "undecided": list(self.undecided),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def work(job: FaultJob | VariantJob) -> Detection | Verdict:
+    """Do a job."""
+    return detect(job) if isinstance(job, FaultJob) else judge(job)
+
+
+def detect(job: FaultJob) -> Detection:
+    """Run one property after the other on a fault, those that name it first, until one fails."""
+    started = time.perf_counter()
+    properties = _naming_first(job.name, chosen_properties(job.profile, job.select, job.seed))
+    with single_thread():
+        subject = fault_subject(job.name)
+        naming = [p for p in properties if job.name in p.catches]
+        if naming and all("cuda" in p.needs for p in naming) and subject.lacks("cuda"):
+            return Detection(job.name, UNAVAILABLE, message=str(subject.lacks("cuda")))
+        said = f"{', '.join(p.name for p in naming)} should catch it" if naming else "no property names it"
+        for prop in properties:
+            outcome = run_property(prop, subject, PROFILES[job.profile], job.seed, shrink=False)
+            if outcome.status == "failed":
+                seconds = time.perf_counter() - started
+                if prop in naming:
+                    return Detection(job.name, CAUGHT, prop.name, seconds)
+                return Detection(job.name, UNNAMED, prop.name, seconds, said)
+    return Detection(job.name, MISSED, seconds=time.perf_counter() - started, message=said)
+
+
+def _naming_first(fault: str, properties: Sequence[Property]) -> list[Property]:
+    return sorted(properties, key=lambda p: (fault not in p.catches, p.slow))
+
+
+def judge(job: VariantJob) -> Verdict:
+    """Check right code by every property."""
+    started = time.perf_counter()
+    properties = chosen_properties(job.profile, job.select, job.seed)
+    subject = made_subject(job.target, None, {}, "cpu", None)
+    with single_thread():
+        subject = probed_subject(subject, None)
+        outcomes = [run_property(p, subject, PROFILES[job.profile], job.seed) for p in properties]
+    return Verdict(
+        job.name,
+        job.target,
+        passed=sum(o.status == "passed" for o in outcomes),
+        unsupported=sum(o.status == "unsupported" for o in outcomes),
+        alarms=tuple((o.property, o.message) for o in outcomes if o.status in ("failed", "errored")),
+        undecided=tuple(o.property for o in outcomes if o.status == "undecided"),
+        seconds=time.perf_counter() - started,
+    )

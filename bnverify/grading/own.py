@@ -1,0 +1,152 @@
+"""``bnverify grade --self``: bnverify's own suite on every seeded fault and on right code, to a score."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
+
+from bnverify.checking import chosen_properties
+from bnverify.errors import UsageError
+from bnverify.faults.catalogue import names
+from bnverify.grading.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, work
+from bnverify.grading.matrix import Matrix, Row, RowJob, fill
+from bnverify.grading.removed import excluded, removed
+from bnverify.grading.score import Score
+from bnverify.grading.variants import variants as right_variants
+from bnverify.grading.workers import Crash, run_jobs
+from bnverify.suite import load
+from bnverify.version import VERSION
+
+Progress = Callable[[int, int, str], None]
+Named = TypeVar("Named", FaultJob, RowJob)
+PACKAGES = ("numpy", "scipy", "hypothesis", "torch")
+LIMIT = 900.0
+"""Seconds that one fault or variant may take; whatever takes longer hangs."""
+
+
+def grade_self(
+    *,
+    profile: str = "ci",
+    seed: int = 0,
+    workers: int | None = None,
+    faults: Sequence[str] | None = None,
+    variants: Mapping[str, str] | str | None = None,
+    select: str | None = None,
+    matrix: bool = False,
+    before: Sequence[str] = (),
+    limit: float = LIMIT,
+    progress: Progress | None = None,
+) -> Score:
+    """Run the suite on seeded faults and on right variants and return the score.
+
+    workers: processes, by default one for each core. faults: their names, by default all. variants: targets by name, or
+    where such a mapping is, as ``FILE.py:NAME``; by default see :mod:`bnverify.grading.variants`. select: an fnmatch
+    pattern over the properties that are to be graded. matrix: also run every property on every fault. before: the faults
+    that an earlier score was about. limit: seconds that one fault or variant may take. progress: called after each fault
+    or variant with how many are done, how many there are, and its name.
+
+    Raises:
+        UsageError: an argument is out of range or names nothing.
+        TargetError: the place of the variants cannot be loaded.
+    """
+    properties = chosen_properties(profile, select, seed)
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: should be at least 1")
+    chosen = list(names() if faults is None else faults)
+    unknown = sorted(set(chosen) - set(names()))
+    if unknown:
+        raise UsageError(f"no fault is called {unknown[0]}; 'bnverify list faults' shows their names")
+    right = variants if isinstance(variants, Mapping) else right_variants(variants)
+    number = workers or os.cpu_count() or 1
+    jobs: list[FaultJob | VariantJob] = [VariantJob(n, target, profile, seed, select) for n, target in right.items()]
+    jobs += _slow_first([FaultJob(n, profile, seed, select) for n in chosen])
+    rows = _slow_first([RowJob(n, seed, select) for n in chosen]) if matrix else []
+    count = _Count(len(jobs) + len(rows), progress)
+    started, used = time.perf_counter(), _processor_seconds()
+    detections: dict[str, Detection] = {}
+    verdicts: dict[str, Verdict] = {}
+    for job, found in run_jobs(work, jobs, number, limit=limit):
+        result = _lost(job, found.message) if isinstance(found, Crash) else found
+        if isinstance(result, Detection):
+            detections[job.name] = result
+        else:
+            verdicts[job.name] = result
+        count.one_more(job.name)
+    seconds, used = time.perf_counter() - started, _processor_seconds() - used
+    return Score(
+        version=VERSION,
+        profile=profile,
+        seed=seed,
+        workers=number,
+        seconds=seconds,
+        processor_seconds=used,
+        environment=_environment(),
+        properties=tuple(p.name for p in properties),
+        detections=tuple(detections[name] for name in chosen),
+        verdicts=tuple(verdicts[name] for name in right),
+        gone=tuple(n for n in before if n not in names() and n not in removed()),
+        removed=removed(),
+        excluded=excluded(),
+        matrix=_matrix(rows, chosen, [p.name for p in properties], number, limit, count) if matrix else None,
+    )
+
+
+class _Count:
+    """Tells how far the work is."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def one_more(self, name: str) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total, name)
+
+
+def _processor_seconds() -> float:
+    """Return what the processes that have ended took of all cores together."""
+    ended = os.times()
+    return ended.children_user + ended.children_system
+
+
+def _slow_first(jobs: Sequence[Named]) -> list[Named]:
+    """Return the jobs with those first that a slow property is for, so that no worker is left with one at the end."""
+    slow = {fault for prop in load() if prop.slow for fault in prop.catches}
+    return sorted(jobs, key=lambda job: job.name not in slow)
+
+
+def _lost(job: FaultJob | VariantJob, message: str) -> Detection | Verdict:
+    if isinstance(job, FaultJob):
+        return Detection(job.name, ERRORED, message=message)
+    return Verdict(job.name, job.target, alarms=(("", message),))
+
+
+def _matrix(
+    jobs: Sequence[RowJob], faults: Sequence[str], properties: Sequence[str], workers: int, limit: float, count: _Count
+) -> Matrix:
+    started = time.perf_counter()
+    rows: dict[str, Row] = {}
+    for job, found in run_jobs(fill, jobs, workers, limit=limit):
+        rows[job.name] = Row(job.name, message=found.message) if isinstance(found, Crash) else found
+        count.one_more(job.name)
+    return Matrix(tuple(rows[f] for f in faults), tuple(properties), time.perf_counter() - started)
+
+
+def _environment() -> dict[str, str]:
+    found = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "cores": str(os.cpu_count()),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,165 @@
+"""Worker processes: a crash, an exit or a hang of one job is a value of that job, and Ctrl-C leaves none behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+from bnverify.errors import CheckerError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+START_SECONDS = 120.0
+"""A worker that is not ready by then never will be."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A job that gave no result, and why."""
+
+    message: str
+
+
+def run_jobs(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, *, limit: float
+) -> Iterator[tuple[Job, Result | Crash]]:
+    """Yield each job with its result as they come, worked on in ``workers`` processes in the order given.
+
+    ``work`` and the jobs are sent to the processes, so they must be importable and plain data. limit: seconds that a job
+    may take; a process that exceeds it is killed, and so are all when the generator is closed.
+
+    Raises:
+        CheckerError: a process cannot be started.
+    """
+    team: list[_Worker[Job]] = []
+    todo = list(reversed(jobs))
+    try:
+        for _ in range(min(workers, len(jobs))):
+            team.append(_Worker(work, limit))
+        while team:
+            for worker in _attentive(team):
+                job, said = worker.job, worker.hear()
+                if job is not None:
+                    yield job, said
+                if not worker.alive:
+                    worker.stop()
+                    team.remove(worker)
+                    if not todo:
+                        continue
+                    worker = _Worker(work, limit)
+                    team.append(worker)
+                elif todo:
+                    worker.give(todo.pop())
+                else:
+                    worker.stop()
+                    team.remove(worker)
+    finally:
+        for worker in team:
+            worker.stop()
+
+
+def _attentive(team: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
+    """Wait until a worker says something, ends, or is overdue, and return those that did."""
+    left = max(0.0, min(worker.deadline for worker in team) - time.monotonic())
+    ready = wait([worker.connection for worker in team], left)
+    return [w for w in team if w.connection in ready or time.monotonic() >= w.deadline]
+
+
+@dataclass
+class _Worker(Generic[Job]):
+    """One process, and what it is working on."""
+
+    work: Callable[[Job], Any]
+    limit: float
+    job: Job | None = None
+    alive: bool = True
+    deadline: float = field(default_factory=lambda: time.monotonic() + START_SECONDS)
+
+    def __post_init__(self) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=_serve, args=(self.work, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, job: Job) -> None:
+        """Let the process begin a job."""
+        self.job, self.deadline = job, time.monotonic() + self.limit
+        self.connection.send(job)
+
+    def hear(self) -> Any:
+        """Return what the process has to say about its job; a process that is not ready in time is an error of ours."""
+        if not self.connection.poll():
+            self.alive = False
+            self._require_started("was not ready in time")
+            return Crash(f"did not end within {self.limit:.0f} s")
+        try:
+            return self.connection.recv()
+        except EOFError:
+            self.alive = False
+            self.process.join()
+            self._require_started(f"ended with exit code {self.process.exitcode}")
+            return Crash(f"its process ended with exit code {self.process.exitcode}")
+        finally:
+            self.job = None
+
+    def _require_started(self, what: str) -> None:
+        if self.job is None:
+            raise CheckerError(f"a worker process {what}")
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _serve(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
+    """What a process does: one job after the other, until nobody asks any more."""
+    _ = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes, and the first one ends the others
+    _silence()
+    _prepare()
+    connection.send(None)
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_done(work, job))
+
+
+def _done(work: Callable[[Any], Any], job: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return work(job)
+    except BaseException as problem:
+        return Crash(f"{type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
+
+
+def _silence() -> None:
+    """Send what is printed, by native code too, to nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        _ = os.dup2(nowhere, number)
+
+
+def _prepare() -> None:
+    """Import what every job needs, so that no job is charged with it."""
+    import gc
+
+    _ = os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # the compiler's own processes would live on
+    from bnverify.faults.catalogue import names
+    from bnverify.suite import load
+
+    _, _ = names(), load()
+    gc.set_threshold(50_000)
+    gc.freeze()
