@@ -10,23 +10,15 @@ from typing import Any
 
 import pytest
 
-MARKER = "batch_norm"
+from bnverify.grading.markers import DEFAULT, MARKER, form_name
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(form='torch-module'): how the fixture batch_norm gives batch normalization; "
-        "'bnverify grade --help' names the forms",
+        f"{MARKER}(form={DEFAULT!r}): the form in which the fixture batch_norm gives batch normalization",
     )
-
-
-def form_name(node: Any) -> object:
-    """Return the form that a test's marker names; without one, a class of Torch layers."""
-    marker = node.get_closest_marker(MARKER)
-    given = [*marker.args, *marker.kwargs.values()] if marker is not None else []
-    return given[0] if given else "torch-module"
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from bnverify.implementation import Implementation
 from bnverify.property import OPTIONS
 from bnverify.subject import Subject
 
-DEFAULT = "torch-module"
-
 
 class Exercise(NamedTuple):
     """The two functions of the course exercise."""

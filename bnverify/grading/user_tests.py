@@ -41,11 +41,12 @@ def grade_tests(
     workers: int = 2,
     timeout: float = TIMEOUT,
     only: Sequence[str] | None = None,
+    right: Sequence[str] | None = None,
 ) -> Grade:
     """Return the grade of the tests that a file or a test id names.
 
     form: the form of every test, in place of that of its marker. only: the faults to run, by default all that a form can
-    express.
+    express. right: the right variants, by default all.
 
     Raises:
         UsageError: there is no such file or test, it cannot be collected, no test asks for the fixture, an argument is out
@@ -59,7 +60,7 @@ def grade_tests(
         _ = form_of(form)
     started = time.perf_counter()
     tests = _collected(target, form)
-    variants, hidden = _variants(set(tests.values()), only)
+    variants, hidden = _variants(set(tests.values()), only, right)
     runs = _run(target, form, variants, workers, timeout)
     graded = tuple(_graded(test, name, runs, variants[name], hidden[name]) for test, name in tests.items())
     return Grade(target, graded, time.perf_counter() - started)
@@ -90,13 +91,18 @@ def _collected(target: str, form: str | None) -> dict[str, str]:
     return tests
 
 
-def _variants(forms: set[str], only: Sequence[str] | None) -> tuple[dict[str, list[str]], dict[str, Mapping[str, str]]]:
+def _variants(
+    forms: set[str], only: Sequence[str] | None, right: Sequence[str] | None
+) -> tuple[dict[str, list[str]], dict[str, Mapping[str, str]]]:
     """Return the variants of each form, right ones first, and the faults that it cannot express."""
     variants, hidden = {}, {}
     for name in forms:
         form = form_of(name)
         can, cannot = faults(form)
-        variants[name] = [*rights(form), *(n for n in can if only is None or n in only)]
+        variants[name] = [
+            *(n for n in rights(form) if right is None or n in right),
+            *(n for n in can if only is None or n in only),
+        ]
         hidden[name] = cannot
     return variants, hidden
 

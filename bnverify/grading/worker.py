@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bnverify.pytest_plugin import MARKER, form_name
+from bnverify.grading.markers import MARKER, form_name
 
 SEED = 0
 """Of Python's, NumPy's and Torch's generators before each run, so that a grade can be repeated."""
