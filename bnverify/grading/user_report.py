@@ -11,6 +11,7 @@ from bnverify.faults.catalogue import meaning
 from bnverify.grading.grades import Grade, TestGrade
 
 WIDTH = 118
+"""Columns after which a list of names goes on in the next line."""
 
 
 def lines(grade: Grade) -> Iterator[str]:
@@ -32,7 +33,7 @@ def _of_test(test: TestGrade) -> Iterator[str]:
     for name, outcome in test.refused.items():
         yield f"  it refuses a right variant, {name}: {outcome.status}, {outcome.message}"
     if test.sound:
-        yield f"  it accepts {len(test.rights)} right variants: {', '.join(test.rights)}"
+        yield from _wrapped(f"  it accepts {len(test.rights)} right variants: ", tuple(test.rights))
     for status, what in (("hung", "it took too long on"), ("crashed", "it ended its process on")):
         found = [name for name, outcome in test.faults.items() if outcome.status == status]
         if found and test.sound:
