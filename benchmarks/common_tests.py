@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from torch.func import functional_call
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+PROFILE = "BNVERIFY_BENCHMARK_PROFILE"
+"""The environment's variable for the profile of bnverify check."""
 IMAGES = (16, 64, 32, 32)
 
 
@@ -109,7 +113,7 @@ def test_bnverify_check(batch_norm, request):
     from bnverify.probing import probe
     from bnverify.runner import PROFILES, run_property
 
-    profile, graded = "quick", getattr(request.node, "callspec", None)
+    profile, graded = os.environ.get(PROFILE, "ci"), getattr(request.node, "callspec", None)
     name = graded.params["batch_norm"][1] if graded is not None else ""
     with single_thread():
         subject = probe(subject_in(form_of("torch-module"), batch_norm, "graded"))
