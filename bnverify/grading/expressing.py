@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any
 
@@ -142,6 +144,19 @@ def right(form: Form) -> Any:
 
 
 @cache
+def silent() -> Mapping[str, Sequence[str]]:
+    """Return, by form, the faults that no property was found to show there, though none needs what the form lacks.
+
+    They show in half types, ranks or places that the form does not take. The table is written by ``pytest -m slow
+    tests/test_forms_introduce_no_fault.py --update-golden``, which runs every fault in every form.
+    """
+    table: Mapping[str, Sequence[str]] = tomllib.loads(
+        (files("bnverify.grading") / "silent.toml").read_text(encoding="utf-8")
+    )
+    return table
+
+
+@cache
 def named_by() -> Mapping[str, tuple[Property, ...]]:
     """Return the properties that name each fault."""
     return {name: tuple(p for p in load() if name in p.catches) for name in names()}
@@ -177,6 +192,8 @@ def _reason(form: Form, name: str, lacks: Mapping[str, str]) -> str:
     forms, why = VANISHING.get(name, ((), ""))
     if form.name in forms:
         return why
+    if name in silent().get(form.name, ()):
+        return "no property of bnverify shows it in this form"
     written = _written(name) if own == "implementation" else set()
     if written and all(METHODS.get(method) in lacks for method in written):
         return lacks[METHODS[min(written)]]
