@@ -100,7 +100,7 @@ def _textbook(implementation: Any) -> Any:
 
 _Lacks = dict[str, tuple[str, ...]]
 _PARTS: _Lacks = {"statistics of parts and their merge": ("merge",)}
-_LIFE: _Lacks = {"life between calls and no options of a constructor": ("session", "options", *OPTIONS)}
+_LIFE: _Lacks = {"life between calls and no options of a constructor": ("session", "fresh", "options", *OPTIONS)}
 _TORCH: _Lacks = {"autograd and no other ways of running it than NumPy's": ("autograd", "compiled", "threads", "cuda")}
 _DERIVATIVES: _Lacks = {
     "tangents and second derivatives": ("jvp", "inference_jvp", "double_backward", "inference_double_backward")
