@@ -24,6 +24,14 @@ failed, 130 interrupted.
 """
 
 
+GRADE_CODES = """
+\b
+Exit codes: 0 every right variant is accepted, and with --self every fault caught,
+1 not so, or --min-score is not reached, 2 wrong usage or tests that cannot be run,
+4 bnverify itself failed, 130 interrupted.
+"""
+
+
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="bnverify")
 def commands() -> None:
@@ -134,7 +142,11 @@ def generate(only_check: bool) -> int:
     return 0
 
 
-@commands.command()
+@commands.command(epilog=GRADE_CODES)
+@click.argument("tests", metavar="[FILE_OR_TEST_ID]", required=False)
+@click.option("--form", metavar="NAME", help="The form of every test, in place of its marker's: see 'list adapters'.")
+@click.option("--timeout", type=float, default=20.0, show_default=True, help="Seconds that one run of a test may take.")
+@click.option("--min-score", type=float, default=0.0, metavar="P", help="Exit with 1 where tests catch less than P %.")
 @click.option("--self", "own", is_flag=True, help="Grade bnverify's own suite: every seeded fault, and right code.")
 @click.option("--profile", metavar="NAME", default="ci", show_default=True, help="quick, ci or thorough.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of everything that is drawn.")
@@ -148,6 +160,10 @@ def generate(only_check: bool) -> int:
 @click.option("--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the score here.")
 @click.option("--markdown", "markdown_path", metavar="FILE", type=click.Path(path_type=Path), help="And as Markdown.")
 def grade(
+    tests: str | None,
+    form: str | None,
+    timeout: float,
+    min_score: float,
     own: bool,
     profile: str,
     seed: int,
@@ -157,9 +173,10 @@ def grade(
     json_path: Path | None,
     markdown_path: Path | None,
 ) -> int:
-    """Grade a suite: exit code 0 where it catches every fault by a property that names it and refuses no right code."""
-    if not own:
-        raise UsageError("grade: say what to grade, as in 'bnverify grade --self'")
+    """Grade tests that ask for the fixture batch_norm, or with --self bnverify's own suite, by the faults they catch."""
+    require_one_grade(tests, own)
+    if tests is not None:
+        return grade_tests(tests, form, workers, timeout, min_score, json_path)
     for path in (json_path, markdown_path):
         if path is not None:
             require_writable(path)
@@ -194,6 +211,51 @@ def grade(
     except SystemExit:
         drop_output()
     return score.exit_code
+
+
+OF_TESTS = {"form": "--form", "timeout": "--timeout", "min_score": "--min-score"}
+OF_SELF = {
+    "profile": "--profile",
+    "seed": "--seed",
+    "variants": "--variants",
+    "matrix": "--matrix",
+    "markdown_path": "--markdown",
+}
+"""Options that only one of the two grades has."""
+
+
+def require_one_grade(tests: str | None, own: bool) -> None:
+    """Raise a UsageError unless either tests or the suite are to be graded, with no option of the other."""
+    if own == (tests is not None):
+        raise UsageError(
+            "grade: say what to grade, either --self or a file or test id, as in 'bnverify grade test_a.py'"
+        )
+    given = click.get_current_context().get_parameter_source
+    for name, option in (OF_TESTS if own else OF_SELF).items():
+        if given(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"grade: {option} has no meaning {'with' if own else 'without'} --self")
+
+
+def grade_tests(
+    tests: str, form: str | None, workers: int | None, timeout: float, min_score: float, json_path: Path | None
+) -> int:
+    """Grade a user's tests, print the report and return the exit code."""
+    if json_path is not None:
+        require_writable(json_path)
+    if not 0 <= min_score <= 100:
+        raise UsageError(f"--min-score {min_score:g}: should lie between 0 and 100")
+    from bnverify.grading import user_tests
+    from bnverify.grading.user_report import lines, write_json
+
+    number = os.cpu_count() or 1 if workers is None else workers
+    found = user_tests.grade_tests(tests, form=form, workers=number, timeout=timeout)
+    if json_path is not None:
+        try:
+            write_json(found, json_path, min_score)
+        except OSError as problem:
+            raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
+    say("\n".join(lines(found)))
+    return found.exit_code(min_score)
 
 
 @commands.command(name="list")

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
     ("grading",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 """Lowest first; a name stands for a module or for a whole sub-package of bnverify. ``__init__`` is bnverify itself."""

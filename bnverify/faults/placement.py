@@ -26,9 +26,10 @@ def rows_first(shape: Sequence[int]) -> tuple[int, ...]:
 
 def read_by(array: Any, strides: Sequence[int]) -> Any:
     """Return what a kernel reads that begins where ``array`` begins and walks by other strides; it stays in the buffer."""
-    root = array
-    while getattr(root, "base", None) is not None:
-        root = root.base
+    root = link = array
+    while link is not None:  # the last array of the chain; memory that belongs to Torch ends in a tensor
+        root = link if isinstance(link, np.ndarray) else root
+        link = getattr(link, "base", None)
     flat = root.reshape(-1)
     apart = array.__array_interface__["data"][0] - flat.__array_interface__["data"][0]
     places = sum((np.indices(array.shape)[k] * s for k, s in enumerate(strides)), np.zeros(array.shape, int))

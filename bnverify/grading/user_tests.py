@@ -1,0 +1,255 @@
+"""``bnverify grade FILE_OR_TEST_ID``: a user's tests, run on right variants and on seeded faults, to a grade.
+
+Each worker is one pytest session in a process of its own that runs every test once for each of its variants. The parent
+watches: a run that takes too long, or that ends its process, is an outcome, and another worker takes up what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from bnverify.errors import BnverifyError, UsageError
+from bnverify.grading.expressing import faults, rights
+from bnverify.grading.forms import form_of
+from bnverify.grading.grades import Grade, Outcome, TestGrade
+
+TIMEOUT = 20.0
+"""Seconds that one run of a test may take."""
+COLLECTION = 120.0
+"""Seconds that importing and collecting the tests may take."""
+HANGS = 3
+"""Runs of a test that take too long before the rest of its runs is left out."""
+
+
+def grade_tests(
+    target: str,
+    *,
+    form: str | None = None,
+    workers: int = 2,
+    timeout: float = TIMEOUT,
+    only: Sequence[str] | None = None,
+    right: Sequence[str] | None = None,
+) -> Grade:
+    """Return the grade of the tests that a file or a test id names.
+
+    form: the form of every test, in place of that of its marker. only: the faults to run, by default all that a form can
+    express. right: the right variants, by default all.
+
+    Raises:
+        UsageError: there is no such file or test, it cannot be collected, no test asks for the fixture, an argument is out
+            of range, or no form has that name.
+    """
+    if workers < 1:
+        raise UsageError(f"--workers {workers}: should be at least 1")
+    if not timeout > 0:
+        raise UsageError(f"--timeout {timeout}: should be a positive number of seconds")
+    if form is not None:
+        _ = form_of(form)
+    started = time.perf_counter()
+    tests = _collected(target, form)
+    variants, hidden = _variants(set(tests.values()), only, right)
+    runs = _run(target, form, variants, workers, timeout)
+    graded = tuple(_graded(test, name, runs, variants[name], hidden[name]) for test, name in tests.items())
+    return Grade(target, graded, time.perf_counter() - started)
+
+
+def _collected(target: str, form: str | None) -> dict[str, str]:
+    """Return the form of every test that asks for the fixture."""
+    path = target.partition("::")[0]
+    if not Path(path).exists():
+        raise UsageError(f"{path}: there is no such file")
+    job = Job(target, form, {})
+    events = list(_events(job, COLLECTION))
+    problem = next((e["message"] for e in events if e["event"] == "error"), None)
+    tests: dict[str, str] = next((e["tests"] for e in events if e["event"] == "collected"), {})
+    if problem is not None:
+        raise UsageError(f"{target}: it cannot be collected: {problem}")
+    if not tests:
+        ended = events[-1]
+        if ended["event"] != "done":
+            raise UsageError(f"{target}: collecting it {ended['message']}")
+        lost = "there is no such test" if ended["code"] == 4 else "no test asks for the fixture batch_norm"
+        raise UsageError(f"{target}: {lost}")
+    for test, name in tests.items():
+        try:
+            _ = form_of(name)
+        except BnverifyError as known:
+            raise UsageError(f"{test}: {known}") from None
+    return tests
+
+
+def _variants(
+    forms: set[str], only: Sequence[str] | None, right: Sequence[str] | None
+) -> tuple[dict[str, list[str]], dict[str, Mapping[str, str]]]:
+    """Return the variants of each form, right ones first, and the faults that it cannot express."""
+    variants, hidden = {}, {}
+    for name in forms:
+        form = form_of(name)
+        can, cannot = faults(form)
+        variants[name] = [
+            *(n for n in rights(form) if right is None or n in right),
+            *(n for n in can if only is None or n in only),
+        ]
+        hidden[name] = cannot
+    return variants, hidden
+
+
+@dataclass
+class Job:
+    """What one worker is to run; what is done already, and the tests that are given up."""
+
+    target: str
+    form: str | None
+    variants: Mapping[str, Sequence[str]]
+    done: list[tuple[str, str]] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    ended: bool = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def text(self) -> bytes:
+        """Return the job as the worker reads it."""
+        names = ("target", "form", "variants", "done", "without")
+        return json.dumps({name: getattr(self, name) for name in names}).encode()
+
+    def end(self) -> None:
+        """End the worker, and what it has started, and let no other follow."""
+        self.ended = True
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _run(
+    target: str, form: str | None, variants: Mapping[str, Sequence[str]], workers: int, timeout: float
+) -> dict[tuple[str, str], Outcome]:
+    """Return the outcome of each test on each variant, the variants shared among workers."""
+    shares = [Job(target, form, {name: them[k::workers] for name, them in variants.items()}) for k in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(_share, job, timeout) for job in shares]
+        try:
+            return {key: outcome for one in running for key, outcome in one.result().items()}
+        except BaseException:
+            for job in shares:
+                job.end()
+            raise
+
+
+def _share(job: Job, timeout: float) -> dict[tuple[str, str], Outcome]:
+    """Run a share to its end, with another worker after each that hangs or ends early.
+
+    Raises:
+        UsageError: a worker ends before it runs anything.
+    """
+    found: dict[tuple[str, str], Outcome] = {}
+    while not job.ended:
+        running: tuple[str, str] | None = None
+        event: dict[str, Any] = {}
+        for event in _events(job, timeout):
+            if event["event"] == "start":
+                running = event["test"], event["variant"]
+            elif event["event"] == "end" and running is not None:
+                found[running] = Outcome.of(event, found.get(running))
+        if event["event"] == "done" and (running is None or running in found):
+            return found
+        if running is None:
+            raise UsageError(f"{job.target}: a worker that ran it {event['message']}")
+        found[running] = Outcome("hung" if event["event"] == "hung" else "crashed", event["message"])
+        job.done = list(found)
+        job.without += _given_up(found, running)
+    return found
+
+
+def _given_up(found: Mapping[tuple[str, str], Outcome], running: tuple[str, str]) -> list[str]:
+    """Return the test that ran last, if it has hung too often."""
+    hung = [key for key, outcome in found.items() if key[0] == running[0] and outcome.status == "hung"]
+    return [running[0]] if len(hung) >= HANGS else []
+
+
+def _events(job: Job, timeout: float) -> Iterator[dict[str, Any]]:
+    """Yield what a worker tells, and at last how it ended if it did so early; no event takes longer than ``timeout``."""
+    own, its = os.pipe()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "bnverify.grading.worker", str(its)]
+    with tempfile.TemporaryFile() as output, os.fdopen(own, "rb", buffering=0) as channel:
+        job.process = process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=(its,),
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(its)
+        try:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError), process.stdin as given:
+                _ = given.write(job.text())
+            for event in _lines(channel, timeout):
+                yield event
+                if event["event"] in ("done", "hung"):
+                    return
+            yield _ending(process, output)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            _ = process.wait()
+
+
+def _lines(channel: IO[bytes], timeout: float) -> Iterator[dict[str, Any]]:
+    """Yield events until the channel is closed; where none comes in time, that is the last one.
+
+    The first may take as long as collecting.
+    """
+    rest, limit = b"", max(timeout, COLLECTION)
+    while True:
+        if not select.select([channel], [], [], limit)[0]:
+            yield {"event": "hung", "message": f"it took longer than {limit:g} s"}
+            return
+        read = os.read(channel.fileno(), 1 << 16)
+        if not read:
+            return
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+        limit = timeout
+
+
+def _ending(process: subprocess.Popen[bytes], output: IO[bytes]) -> dict[str, Any]:
+    """Return how a process ended that told of no end."""
+    try:
+        code = process.wait(TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return {"event": "crashed", "message": "it closed what it tells through"}
+    _ = output.seek(0)
+    last = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()][-1:]
+    how = f"it ended its process by signal {-code}" if code < 0 else f"it ended its process with code {code}"
+    return {"event": "crashed", "message": f"{how}: {last[0][:200]}" if last else how}
+
+
+def _graded(
+    test: str, form: str, runs: Mapping[tuple[str, str], Outcome], variants: Sequence[str], hidden: Mapping[str, str]
+) -> TestGrade:
+    """Return the grade of one test."""
+    right = rights(form_of(form))
+    of = {variant: runs.get((test, variant), Outcome("left out")) for variant in variants}
+    return TestGrade(
+        test,
+        form,
+        rights={v: o for v, o in of.items() if v in right},
+        faults={v: o for v, o in of.items() if v not in right},
+        hidden=hidden,
+    )

@@ -1,0 +1,151 @@
+"""A worker: one pytest session in which each test runs once for every variant, told to the parent line by line.
+
+``python -m bnverify.grading.worker FD`` reads a job (JSON) from its standard input and writes events (JSON, one a line) to
+the file descriptor FD. The fixture ``batch_norm`` is parametrized with the variants, so that every run is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from bnverify.grading.markers import MARKER, form_name
+
+SEED = 0
+"""Of Python's, NumPy's and Torch's generators before each run, so that a grade can be repeated."""
+ARGUMENTS = (
+    *("-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "bnverify.pytest_plugin"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of bnverify itself, which is imported already
+)
+"""Options that a configuration adds, such as a number of workers or a coverage, are left out."""
+
+
+def test_of(item: Any) -> str:
+    """Return the id of an item's test function, its parameters apart."""
+    return f"{item.parent.nodeid}::{getattr(item, 'originalname', None) or item.name}"
+
+
+class Session:
+    """The plugin of a worker: collects, parametrizes, seeds, tells."""
+
+    def __init__(self, job: dict[str, Any], channel: int) -> None:
+        self.form: str | None = job["form"]
+        self.variants: dict[str, list[str]] = job["variants"]
+        self.done: set[tuple[str, str]] = {(test, variant) for test, variant in job["done"]}
+        self.without: set[str] = set(job["without"])
+        self.channel = channel
+        self.started = 0.0
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Write an event for the parent."""
+        _ = os.write(self.channel, (json.dumps({"event": event, **fields}) + "\n").encode())
+
+    def pytest_configure(self) -> None:
+        """Let Hypothesis remember nothing, for what one fault fails is no example for the next, and shrink nothing."""
+        from hypothesis import Phase, settings
+
+        phases = [p for p in Phase if p not in (Phase.shrink, Phase.explain)]
+        settings.register_profile("bnverify-grade", database=None, phases=phases)
+        settings.load_profile("bnverify-grade")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize the fixture with the variants of the test's form."""
+        if MARKER not in metafunc.fixturenames or not self.variants:
+            return
+        form = self.form or form_name(metafunc.definition)
+        pairs = [(form, variant) for variant in self.variants.get(str(form), [])]
+        metafunc.parametrize(MARKER, pairs, indirect=True, ids=[f"{variant}" for _, variant in pairs])
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Keep what asks for the fixture and is still to run, variant by variant."""
+        items[:] = [i for i in items if MARKER in getattr(i, "fixturenames", ())]
+        if not self.variants:
+            self.tell("collected", tests={test_of(i): str(self.form or form_name(i)) for i in items})
+            items.clear()
+            return
+        order = {v: k for variants in self.variants.values() for k, v in enumerate(variants)}
+        items[:] = sorted((i for i in items if not self._settled(i)), key=lambda i: order[variant_of(i)])
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Import what variants are made of, so that the first run does not pay for it."""
+        from bnverify.grading.expressing import made
+        from bnverify.grading.forms import form_of
+
+        for form, variants in self.variants.items() if session.items else ():
+            for variant in variants:
+                _ = made(form_of(form), variant)
+
+    def _settled(self, item: Any) -> bool:
+        return test_of(item) in self.without or (test_of(item), variant_of(item)) in self.done
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tell why a file could not be collected."""
+        if report.failed:
+            self.tell("error", message=_told(report))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> bool | None:
+        """Tell that a run begins; a test that a variant has failed already is not run with further parameters."""
+        if self._settled(item):
+            return True
+        self.started = time.perf_counter()
+        self.tell("start", test=test_of(item), variant=variant_of(item))
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """Seed what tests draw from."""
+        random.seed(SEED)
+        for name, seed in (("numpy", "random.seed"), ("torch", "manual_seed")):
+            found: Any = sys.modules.get(name)
+            for part in seed.split(".") if found is not None else ():
+                found = getattr(found, part)
+            _ = found(SEED) if found is not None else None
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+        """Tell how a run went."""
+        outcome = yield
+        report = outcome.get_result()
+        if report.when == "call" or not report.passed:
+            key = test_of(item), variant_of(item)
+            status = "failed" if hasattr(report, "wasxfail") and not report.passed else report.outcome
+            self.done |= {key} if status == "failed" else set()
+            seconds = time.perf_counter() - self.started
+            message = "" if status == "passed" else _told(report)
+            self.tell("end", test=key[0], variant=key[1], status=status, message=message, seconds=seconds)
+
+
+def variant_of(item: Any) -> str:
+    """Return the variant that an item runs with."""
+    return str(item.callspec.params[MARKER][1])
+
+
+def _told(report: Any) -> str:
+    """Return what a report says, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return " ".join(str(crash.message).split())[:300]
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    lines = [line.removeprefix("E ").strip() for line in str(text).splitlines() if line.startswith("E ")]
+    return " ".join((" ".join(lines[-2:]) or str(text)).split())[:300]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one job."""
+    job, channel = json.load(sys.stdin), int(arguments[0])
+    session = Session(job, channel)
+    code = pytest.main([*ARGUMENTS, job["target"]], plugins=[session])
+    session.tell("done", code=int(code), message=f"it stopped with pytest's code {int(code)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,284 @@
+"""``bnverify grade FILE_OR_TEST_ID``: what a user's tests let pass, their score, and what becomes of tests that misbehave."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bnverify.errors import UsageError
+from bnverify.faults.catalogue import meaning, names
+from bnverify.grading.grades import Grade, Outcome, TestGrade
+from bnverify.grading.user_report import lines
+from bnverify.grading.user_tests import grade_tests
+
+EXAMPLES = Path(__file__).parent / "examples" / "graded"
+GOLDEN = Path(__file__).parent / "golden"
+SOME = ("mean-dropped", "gamma-missing")
+"""A fault that the tests below let pass, and one that they do not."""
+MISBEHAVING = """
+import os, signal, sys, time
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.batch_norm(form="numpy-function")
+X = np.array([[-3.0, 1.0], [3.0, -1.0]])
+ONES = np.ones(2)
+
+def y_of(batch_norm, beta=0.0):
+    return batch_norm(X.copy(), 2 * ONES, beta + 0 * ONES, 7.0)[:, 0]
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_with_parameters(batch_norm, beta):
+    assert np.allclose(y_of(batch_norm, beta), beta + np.array([-1.5, 1.5]))
+
+def test_that_refuses_right_code(batch_norm):
+    assert np.array_equal(y_of(batch_norm), [0.0, 0.0]), "y should be\\nnothing"
+
+def test_that_hangs_on_a_fault(batch_norm):
+    while not np.allclose(y_of(batch_norm, 1.0), [-0.5, 2.5]):
+        time.sleep(0.1)
+
+def test_that_ends_its_process_on_a_fault(batch_norm):
+    if not np.allclose(y_of(batch_norm, 1.0), [-0.5, 2.5]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def test_that_exits_on_a_fault(batch_norm):
+    if not np.allclose(y_of(batch_norm), [-1.5, 1.5]):
+        sys.exit(0)
+
+def test_that_raises_an_interrupt_on_a_fault(batch_norm):
+    if not np.allclose(y_of(batch_norm), [-1.5, 1.5]):
+        raise KeyboardInterrupt
+
+def test_that_is_skipped(batch_norm):
+    pytest.skip("no time")
+
+@pytest.mark.xfail
+def test_that_is_expected_to_fail(batch_norm):
+    assert not y_of(batch_norm).size
+
+def test_that_draws(batch_norm):
+    assert np.random.randn() == np.random.RandomState(0).randn()
+
+def test_without_the_fixture():
+    assert False
+"""
+
+
+@pytest.fixture(scope="module")
+def misbehaving(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TestGrade]:
+    path = tmp_path_factory.mktemp("graded") / "test_norm.py"
+    path.write_text(MISBEHAVING, encoding="utf-8")
+    grade = grade_tests(str(path), timeout=3.0, only=SOME)
+    assert grade.exit_code() == 1
+    return {test.test.partition("::")[2].removeprefix("test_"): test for test in grade.tests}
+
+
+def test_the_faults_that_fail_a_test_are_caught_and_the_others_missed(misbehaving: dict[str, TestGrade]) -> None:
+    graded = misbehaving["with_parameters"]
+    assert graded.form == "numpy-function"
+    assert graded.caught == ("gamma-missing",)
+    assert graded.missed == ("mean-dropped",)
+    assert graded.score == 0.5
+
+
+def test_a_test_that_refuses_right_code_scores_0_and_says_which(misbehaving: dict[str, TestGrade]) -> None:
+    graded = misbehaving["that_refuses_right_code"]
+    assert (graded.score, graded.caught) == (0.0, ())
+    assert set(graded.refused) == set(graded.rights)
+    assert "y should be nothing" in next(iter(graded.refused.values())).message
+    assert misbehaving["that_is_expected_to_fail"].score == 0.0
+    assert misbehaving["that_is_expected_to_fail"].refused
+
+
+def test_a_run_that_hangs_is_ended_and_counts_as_caught(misbehaving: dict[str, TestGrade]) -> None:
+    graded = misbehaving["that_hangs_on_a_fault"]
+    assert graded.faults["gamma-missing"].status == "hung"
+    assert "3 s" in graded.faults["gamma-missing"].message
+    assert graded.caught == ("gamma-missing",)
+
+
+@pytest.mark.parametrize("how", ["ends_its_process", "exits", "raises_an_interrupt"])
+def test_a_run_that_ends_its_process_is_caught_and_the_others_still_run(
+    misbehaving: dict[str, TestGrade], how: str
+) -> None:
+    graded = misbehaving[f"that_{how}_on_a_fault"]
+    assert graded.caught == ("gamma-missing",)
+    assert graded.faults["mean-dropped"].status == "passed"
+    assert {o.status for o in graded.rights.values()} == {"passed"}
+
+
+def test_a_test_that_is_skipped_on_right_code_is_not_sound(misbehaving: dict[str, TestGrade]) -> None:
+    graded = misbehaving["that_is_skipped"]
+    assert (graded.skipped, graded.score, graded.refused) == ("Skipped: no time", 0.0, {})
+
+
+def test_what_tests_draw_is_seeded_before_each_run(misbehaving: dict[str, TestGrade]) -> None:
+    assert misbehaving["that_draws"].caught == ()
+    assert misbehaving["that_draws"].sound
+
+
+def test_a_test_that_does_not_ask_for_the_fixture_is_left_alone(misbehaving: dict[str, TestGrade]) -> None:
+    assert "without_the_fixture" not in misbehaving
+
+
+def test_a_test_that_hangs_always_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "test_slow.py"
+    path.write_text(
+        "import time, pytest\n@pytest.mark.batch_norm(form='numpy-function')\n"
+        "def test_slow(batch_norm):\n    time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    (graded,) = grade_tests(str(path), timeout=0.5, workers=1).tests
+    statuses = [o.status for o in (graded.rights | graded.faults).values()]
+    assert statuses.count("hung") == 3
+    assert set(statuses) == {"hung", "left out"}
+    assert graded.score == 0.0
+
+
+def test_every_form_is_given_and_graded() -> None:
+    grade = grade_tests(str(EXAMPLES / "every_form.py"), only=("mean-dropped", "root-missing", "dbeta-averaged"))
+    assert {t.form for t in grade.tests} == {
+        "torch-module", "torch-function", "textbook", "course", "numpy-function", "implementation",
+    }  # fmt: skip
+    for test in grade.tests:
+        assert test.sound, test
+        assert "root-missing" in test.caught
+    assert "dbeta-averaged" in grade.caught
+    assert grade.exit_code() == 0
+
+
+def test_a_test_id_chooses_one_test_and_a_form_replaces_its_marker() -> None:
+    target = f"{EXAMPLES / 'every_form.py'}::test_numpy_function"
+    (graded,) = grade_tests(target, only=("root-missing",)).tests
+    assert (graded.form, graded.caught) == ("numpy-function", ("root-missing",))
+    (other,) = grade_tests(target, form="course", only=("root-missing",)).tests
+    assert (other.form, other.sound, other.score) == ("course", False, 0.0)
+
+
+def test_the_grade_of_a_usual_test_prints_its_golden_file(bnverify, golden, tmp_path: Path) -> None:
+    from test_golden_output import normalized
+
+    path = tmp_path / "grade.json"
+    ended = bnverify("grade", str(EXAMPLES / "usual.py"), "--json", str(path))
+    assert (ended.code, ended.err) == (0, "")
+    golden("grade_usual.txt", normalized(ended.out.replace(f"{EXAMPLES.relative_to(Path.cwd())}/", "")))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert data["schema"] == "bnverify-grade/1"
+    assert set(data["caught"]) | set(data["missed"]) | set(data["inexpressible"]) == set(names())
+    assert data["missed"]["eps-ignored"] == meaning("eps-ignored")
+    assert 0.1 < data["score"] < 0.5
+    assert data["tests"][0]["refused"] == {}
+
+
+SHOWN = (
+    *("gamma-missing", "dx-variance-path-dropped", "eps-ignored", "one-pass-variance", "float32-inside"),
+    *("update-rate-ignored", "every-other-batch", "statistics-not-saved", "x-taken-as-contiguous", "stale-cache"),
+)
+"""The faults let pass that the README shows."""
+
+
+def excerpt(report: str) -> str:
+    """Return the lines of a report that the README shows."""
+    head, _, rest = report.partition("\nlets pass\n")
+    passing, _, end = rest.partition("\n\n")
+    rows = passing.splitlines()
+    shown = [row for row in rows if row.split()[0] in SHOWN]
+    return "\n".join(
+        [head, "lets pass", *shown, f"(and {len(rows) - len(shown)} more rows)", "", end.replace(" in 0.0 s", "")]
+    )
+
+
+def test_the_readme_shows_the_grade_of_the_usual_test(request: pytest.FixtureRequest) -> None:
+    """The source and the lines of its golden file, which ``--update-golden`` writes there too."""
+    path = Path(__file__).parent.parent / "README.md"
+    before, title, rest = path.read_text(encoding="utf-8").partition("## Is your test any good?\n")
+    section, _, after = rest.partition("\n## ")
+    source, output = re.findall(r"```(?:python|text)\n(.*?)```", section, re.S)
+    example = (EXAMPLES / "usual.py").read_text(encoding="utf-8").partition('"""\n\n')[2]
+    real = excerpt((GOLDEN / "grade_usual.txt").read_text(encoding="utf-8"))
+    if request.config.getoption("--update-golden"):
+        section, output = section.replace(output, real), real
+        _ = path.write_text(f"{before}{title}{section}\n## {after}", encoding="utf-8")
+    assert source == example
+    assert output == real
+    assert "eps-ignored" in output
+
+
+def test_a_score_below_the_one_that_is_asked_for_ends_with_1() -> None:
+    passed, failed = Outcome("passed"), Outcome("failed")
+    test = TestGrade("t.py::test", "course", {"right": passed}, {"identity": failed, "mean-dropped": passed}, {})
+    grade = Grade("t.py", (test,), 1.0)
+    assert [grade.exit_code(least) for least in (0.0, 50.0, 50.1, 100.0)] == [0, 0, 1, 1]
+
+
+def test_the_report_names_what_was_refused_and_what_hung() -> None:
+    right, hung = Outcome("failed", "assert 1 == 2"), Outcome("hung", "it took longer than 2 s")
+    refusing = TestGrade("test_a.py::test_a", "course", {"torch.nn": right}, {"identity": right}, {})
+    hanging = TestGrade(
+        "test_a.py::test_b", "course", {"torch.nn": Outcome("passed")}, {"identity": hung}, {"x": "why"}
+    )
+    text = "\n".join(lines(Grade("test_a.py", (refusing, hanging), 1.0)))
+    assert "test_a.py::test_a (course) scores 0" in text
+    assert "it refuses a right variant, torch.nn: failed, assert 1 == 2" in text
+    assert "it took too long on: identity" in text
+    assert "all 2 together: catches 1 of 1 faults, 100 %" in text
+    assert "why: x" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "told"),
+    [
+        ("", ["absent.py"], "absent.py: there is no such file"),
+        ("def test_a(): pass", [], "no test asks for the fixture batch_norm"),
+        ("def test_a(batch_norm): pass", ["::test_b"], "there is no such test"),
+        ("def test_a(batch_norm)\n", [], "it cannot be collected"),
+        ("import nothing_of_this_name", [], "nothing_of_this_name"),
+        ("import os; os._exit(7)", [], "code 7"),
+        ("def test_a(batch_norm): pass", ["--form", "tensorflow"], "no form is called tensorflow"),
+        ("import pytest\n@pytest.mark.batch_norm(form='x')\ndef test_a(batch_norm): pass", [], "no form is called x"),
+        ("def test_a(batch_norm): pass", ["--workers", "0"], "--workers 0"),
+        ("def test_a(batch_norm): pass", ["--timeout", "nan"], "--timeout nan"),
+        ("def test_a(batch_norm): pass", ["--min-score", "101"], "--min-score 101"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(source: str, arguments: list[str], told: str, bnverify, target) -> None:
+    file = target(source)
+    place = (
+        [file]
+        if not arguments or arguments[0].startswith("--")
+        else [file + arguments[0] if arguments[0].startswith("::") else arguments[0]]
+    )
+    options = arguments if arguments and arguments[0].startswith("--") else []
+    ended = bnverify("grade", *place, *options)
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 1
+    assert told in ended.err
+
+
+def test_an_unknown_form_is_refused_from_python_too() -> None:
+    with pytest.raises(UsageError, match="no form is called"):
+        _ = grade_tests(str(EXAMPLES / "usual.py"), form="jax")
+
+
+def test_without_a_grade_the_fixture_gives_right_code() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "bnverify.pytest_plugin", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, str(EXAMPLES / "usual.py"), str(EXAMPLES / "every_form.py")], capture_output=True, text=True
+    )
+    assert "7 passed" in done.stdout
+
+
+def test_importing_the_plugin_loads_nothing_heavy() -> None:
+    program = """
+import sys
+import bnverify.pytest_plugin
+print([n for n in ("numpy", "torch", "hypothesis", "sympy", "click", "bnverify.grading.forms") if n in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
