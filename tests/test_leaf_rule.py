@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "probes",
         "probing",
         "property",
+        "session",
         "strategies",
         "subject",
         "suite",
