@@ -181,10 +181,23 @@ class _Rounding:
             rounding = UNIT * self._rounding(statement.expr)
             if statement.over:
                 count = sp.Mul(*(program.sizes[x] for x in statement.over))
-                rounding += SUM_UNIT * count * self._abs(statement.expr)
+                rounding += SUM_UNIT * count * (self._abs(statement.expr) + self._uncentred(statement))
                 rounding = self.absolute.reduce(sp.expand(rounding), statement.over)
             moved[statement.name] = sp.expand(total + self._error(statement.name, rounding))
         return moved
+
+    def _uncentred(self, statement: Statement) -> sp.Expr:
+        """Return the absolute terms of a sum of products of two centred values, neither of them x, as they are.
+
+        Right code may centre one of the two alone, or neither and subtract the mean of one times the sum of the other;
+        where both are centred the error of a mean cancels. With x it is another matter: x is centred first.
+        """
+        atom = self.values[statement.name.name]
+        factors = sp.Mul.make_args(self.here.atom_body[atom][1]) if atom in self.here.atom_body else ()
+        leaves = [self.leaf_of[f] for f in factors if f in self.leaf_of]
+        if len(leaves) != 2 or len(factors) != 2 or any(leaf.name == "x" for leaf in leaves):
+            return sp.Integer(0)
+        return sp.Mul(*map(self._as_it_is, leaves))
 
     def _holder(self, symbol: sp.Symbol, moved: dict[sp.Symbol, sp.Expr]) -> sp.Symbol:
         """Return a placeholder for the tangent of ``symbol``, replaced by its normal form afterwards."""
