@@ -35,7 +35,7 @@ def resembles(subject: Subject, case: Case) -> Iterator[str]:
 
     One that gives the right y in all of them is none: it would fit by chance.
     """
-    if case.count < 2:
+    if case.count < 2 or not all(np.isfinite(getattr(case, n).astype(np.float64)).all() for n in case.data_fields):
         return
     cases = [case.changed(**change(case)) for change in VARIATIONS if not (subject.fixed_eps and "eps" in change(case))]
     try:

@@ -156,7 +156,7 @@ class Poisoned(GeneratedNumpy):
         return count, self.spoiled(mean), self.spoiled(m2)
 
 
-BY_BITS = ("inputs-unchanged", "determinism", "output-form", "empty-batch", "state-detached")
+BY_BITS = ("inputs-unchanged", "determinism", "output-form", "empty-batch", "state-detached", "calls-in-a-row")
 """Properties that a NaN in a result, always the same one, does not break."""
 
 
