@@ -1,4 +1,4 @@
-"""docs/score.* holds the score of the suite as it is; the whole self-grade runs by ``pytest -m score -s`` and writes it."""
+"""The whole self-grade, by ``pytest -m score -s``: it writes docs/score.*, which then hold the score of the suite as it is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 SCORE, TEXT = DOCS / "score.json", DOCS / "score.md"
 ANEW = "docs/score.json is stale: run 'pytest -m score -s tests/test_score.py'"
 MEDIAN_SECONDS = 1.0
+pytestmark = pytest.mark.score
 
 
 @cache
@@ -40,6 +41,20 @@ def few(prop: Property) -> dict[str, int]:
 
 def needs_a_device(prop: Property) -> bool:
     return "cuda" in prop.needs and not torch.cuda.is_available()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_self_grade_catches_every_fault_and_refuses_no_right_code() -> None:
+    score = grade_self(matrix=True, before=faults_before(SCORE), progress=say)
+    for line in problems(score):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+    assert score.exit_code == 0
+    write_json(score, SCORE)
+    write_markdown(score, TEXT)
+
+
+def say(done: int, total: int, name: str) -> None:
+    print(f"{done} of {total}  {name}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def test_the_score_covers_exactly_the_registered_faults() -> None:
@@ -108,18 +123,3 @@ def test_a_property_catches_a_fault_that_few_others_catch_or_has_a_reason_to_sta
 def test_every_reason_is_that_of_a_property() -> None:
     assert set(reasons()) <= {prop.name for prop in load()}
     assert all(reasons().values())
-
-
-@pytest.mark.score
-@pytest.mark.filterwarnings("ignore")
-def test_the_self_grade_catches_every_fault_and_refuses_no_right_code() -> None:
-    score = grade_self(matrix=True, before=faults_before(SCORE), progress=say)
-    for line in problems(score):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
-    assert score.exit_code == 0
-    write_json(score, SCORE)
-    write_markdown(score, TEXT)
-
-
-def say(done: int, total: int, name: str) -> None:
-    print(f"{done} of {total}  {name}", file=sys.stderr, flush=True)  # noqa: T201
