@@ -64,6 +64,29 @@ def test_right_code_stays_below_its_bound(way: str, seed: int) -> None:
     assert ratios(way, seed).max() < 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_direction_that_is_not_centred_meets_the_error_of_the_mean_of_x(seed: int) -> None:
+    """second_x has the term -gamma/s² c_dy mean(ddx x_hat): ddx as it is, and a constant x whose mean is off by a bit."""
+    case = nearly_constant(seed)
+    numbers = np.random.default_rng(seed)
+    case = case.changed(
+        x=np.broadcast_to(numbers.uniform(90, 110, case.channels), case.x.shape),
+        dy=1000 * numbers.standard_normal(case.x.shape),
+    )
+    three = np.float32(3)
+    x, dy, ddx = case.x, case.dy, case.vx
+    x_hat = 2 * (x - x.sum(axis=0) / three)
+    assert x_hat.any()
+    through_mean = centred(ddx) * ((dy * x_hat).sum(axis=0) / three)
+    through_ddx = centred(dy) * ((ddx * x_hat).sum(axis=0) / three)
+    through_both = x_hat * ((ddx * centred(dy)).sum(axis=0) / three)
+    found = -4 * (through_mean + through_ddx + through_both)
+    expected = bounds.second(case)["second_x"]
+    judged = expected.bound.judged
+    assert judged.mean() > 0.9
+    assert (expected.exact.error(found) / expected.bound.value)[judged].max() < 1
+
+
 def test_where_one_is_centred_the_error_is_that_of_a_mean() -> None:
     assert ratios("dy", 0).max() > 10 * ratios("both", 0).max()
 

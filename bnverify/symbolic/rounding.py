@@ -181,23 +181,34 @@ class _Rounding:
             rounding = UNIT * self._rounding(statement.expr)
             if statement.over:
                 count = sp.Mul(*(program.sizes[x] for x in statement.over))
-                rounding += SUM_UNIT * count * (self._abs(statement.expr) + self._uncentred(statement))
+                rounding += SUM_UNIT * count * self._abs(statement.expr)
                 rounding = self.absolute.reduce(sp.expand(rounding), statement.over)
+                rounding += self._uncentred(statement, count)
             moved[statement.name] = sp.expand(total + self._error(statement.name, rounding))
         return moved
 
-    def _uncentred(self, statement: Statement) -> sp.Expr:
-        """Return the absolute terms of a sum of products of two centred values, neither of them x, as they are.
+    def _uncentred(self, statement: Statement, count: sp.Expr) -> sp.Expr:
+        """Return the error of a sum of products of two centred values by code that centres less.
 
-        Right code may centre one of the two alone, or neither and subtract the mean of one times the sum of the other;
-        where both are centred the error of a mean cancels. With x it is another matter: x is centred first.
+        Where both are centred the error of a mean cancels, but right code may leave one as it is, or both: then the sum is
+        sum(a b) - sum(a) sum(b)/m, each of whose three sums is off by m units of its absolute terms. Of x that would be the
+        variance's one pass: x is centred first, and the error of its mean meets the sum of the other.
         """
-        atom = self.values[statement.name.name]
-        factors = sp.Mul.make_args(self.here.atom_body[atom][1]) if atom in self.here.atom_body else ()
+        parts = sp.Mul.make_args(self.values[statement.name.name])
+        atoms = [p for p in parts if p in self.here.atom_body]
+        factors = sp.Mul.make_args(self.here.atom_body[atoms[0]][1]) if len(atoms) == 1 else ()
         leaves = [self.leaf_of[f] for f in factors if f in self.leaf_of]
-        if len(leaves) != 2 or len(factors) != 2 or any(leaf.name == "x" for leaf in leaves):
+        if len(leaves) != 2 or len(factors) != 2:
             return sp.Integer(0)
-        return sp.Mul(*map(self._as_it_is, leaves))
+        scale = self._majorize(sp.Mul(*(p for p in parts if p not in atoms)))
+        sums = [self.absolute.reduce(self._as_it_is(leaf), statement.over) for leaf in leaves]
+        for leaf, other, total in ((*leaves, sums[0]), (*leaves[::-1], sums[1])):
+            if leaf.name == "x":
+                if other in statement.expr.free_symbols:  # left as it is here, too, and so counted
+                    return sp.Integer(0)
+                return scale * (count * SUM_UNIT + 2 * UNIT) * self._positive(self.here.mean_of[other]) * total
+        products = self.absolute.reduce(sp.Mul(*(self._as_it_is(leaf) for leaf in leaves)), statement.over)
+        return scale * SUM_UNIT * (count * products + 2 * sp.Mul(*sums))
 
     def _holder(self, symbol: sp.Symbol, moved: dict[sp.Symbol, sp.Expr]) -> sp.Symbol:
         """Return a placeholder for the tangent of ``symbol``, replaced by its normal form afterwards."""
