@@ -100,6 +100,7 @@ def plain_case(seed: int) -> Case:
     """Return one: deviations from the mean are short numbers, so that their sum is 0 to the bit."""
     numbers = np.random.default_rng(seed)
     x = np.round(numbers.normal(2.0, 1.0, size=(2 ** int(numbers.integers(3, 6)), 3)) * 16) / 16
+    x = np.where(x.var(axis=0) < 0.5, 4 * x, x)  # v - eps, of a mutation, is never about 0
     return Case(
         x=x,
         dy=x,
@@ -107,7 +108,7 @@ def plain_case(seed: int) -> Case:
         beta=numbers.uniform(0.5, 2.0, size=3),
         running_mean=[0.0] * 3,
         running_var=[1.0] * 3,
-        eps=2.0**-6,  # below every variance: v - eps, of a mutation, is never about 0
+        eps=0.25,
         update_rate=0.25,
     )
 
