@@ -146,7 +146,8 @@ def _precise_enough(attempt: Callable[[int], Expectations]) -> Expectations:
     """Raise the oracle's precision until its radius is below a thousandth of every bound."""
     bits = oracle.PRECISION
     while bits <= LARGEST_PRECISION:
-        found = attempt(bits)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of bounds that are excused for it
+            found = attempt(bits)
         if all(np.all((e.exact.radius * SHARPER <= e.bound.value) | ~e.bound.judged) for e in found.values()):
             return found
         bits *= 2

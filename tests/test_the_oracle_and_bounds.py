@@ -10,7 +10,7 @@ import pytest
 
 from bnverify import bounds, oracle
 from bnverify.bounds import UNIT, VALID, Bound, Expected
-from bnverify.case import Case
+from bnverify.case import Case, DirectedCase
 from bnverify.compare import Disagreement, Record, recording, require_close, require_expected
 from bnverify.errors import CheckerError
 from bnverify.generated import bound_functions
@@ -162,6 +162,26 @@ def test_a_bound_that_is_negative_or_not_finite_is_refused_where_it_is_judged(va
     with pytest.raises(CheckerError):
         Bound(np.array([1.0, value]), np.array([True, True]))
     assert Bound(np.array([1.0, value]), np.array([True, False])).judged.sum() == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["x", "gamma", "beta", "dy", "running_mean", "running_var", "vx", "vgamma"])
+@pytest.mark.parametrize("size", [1e-200, 1e-90, 1e60, 1e120, 1e151, 1e200, 1e300])
+def test_numbers_of_any_size_have_bounds_or_are_excused(name: str, size: float) -> None:
+    plain = case_of(np.random.default_rng(1).standard_normal((3, 8)), "float64")
+    direction = {"vx": plain.dy + 1, "vgamma": plain.beta, "vbeta": plain.gamma}
+    case = DirectedCase(**vars(plain), **direction)
+    case = case.changed(**{name: getattr(case, name) * size}, eps=min(1e-5, size))
+    found = [bounds.training(case), bounds.inference(case), bounds.running(case, 1)]
+    found += [bounds.tangent(case), bounds.tangent(case, False), bounds.second(case), bounds.second(case, False)]
+    for output, right in (item for each in found for item in each.items()):
+        assert np.all(right.bound.judged | right.bound.excused), output
+
+
+def test_y_is_judged_where_the_bounds_of_its_gradients_overflow() -> None:
+    case = case_of(np.random.default_rng(1).standard_normal((3, 8)) * 1e120, "float64")
+    judged = {name: bool(right.bound.judged.all()) for name, right in bounds.training(case).items()}
+    assert judged == {"y": True, "dx": False, "dgamma": False, "dbeta": True}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
