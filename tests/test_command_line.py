@@ -57,6 +57,8 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "no name": (("check", "torch.nn"), "write torch.nn:NAME"),
     "no file": (("check", "nowhere.py:Norm"), "no file nowhere.py"),
     "a linear layer": (("check", "torch.nn:Linear"), "no batch normalization"),
+    "a name only": (("check", ":norm"), "should be package.module:name"),
+    "a file that is no Python": (("check", f"{EXAMPLES.parent.parent}/README.md:norm"), "README.md is no Python file"),
     "instance normalization": (("check", "torch.nn:InstanceNorm2d"), "instance normalization"),
     "layer normalization": (("check", "torch.nn:LayerNorm"), "no batch normalization"),
     "a function of another shape": (("check", "math:sqrt"), "not recognized"),

@@ -24,7 +24,7 @@ def load_target(target: str) -> tuple[object, ModuleType]:
         TargetError: there is no such module, file or name, or importing it raised or tried to exit.
     """
     place, _, name = target.rpartition(":")
-    if target and not place:
+    if target and ":" not in target:
         raise UsageError(f"{target}: names a module or file only; write {target}:NAME")
     if not place or not name or ":" in place or place.startswith("."):
         raise UsageError(f"{target}: no target, but should be package.module:name or path/to/file.py:name")
@@ -47,6 +47,8 @@ def _load_module(place: str, target: str) -> ModuleType:
         if missing.split(".")[0] in EXTRAS and missing.split(".")[0] not in sys.modules:
             extra = EXTRAS[missing.split(".")[0]]
             raise MissingExtraError(f"{target}: {missing} is not installed; pip install 'bnverify[{extra}]'") from None
+        if Path(place).is_file():
+            raise TargetError(f"{target}: {place} is no Python file") from None
         if place == missing or place.startswith(f"{missing}."):
             raise TargetError(
                 f"{target}: there is no module {missing}; is it installed, or the folder wrong?"
