@@ -114,7 +114,15 @@ def _moved_answers(case: Case, correction: int, bits: int) -> oracle.Answers:
 
 @_remembered
 def running(case: Case, correction: int) -> Expectations:
-    """Return what one training step must leave in the state: running_mean and running_var, with bounds."""
+    """Return what one training step must leave in the state: running_mean and running_var, with bounds.
+
+    Raises:
+        CheckerError: there are no more values a channel than the correction takes off.
+    """
+    if case.count <= correction:
+        raise CheckerError(
+            f"a stored variance of {case.count} values a channel with correction {correction} is undefined"
+        )
     return _precise_enough(lambda bits: model.of_running(case, correction, _moved_answers(case, correction, bits)))
 
 

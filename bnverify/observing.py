@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bnverify.calling import one_line
 from bnverify.interrupts import is_interrupt
 from bnverify.observation import SECTIONS, Note, Observation
 from bnverify.subject import Raised, Subject
@@ -76,8 +77,8 @@ def _look(one: Observation, subject: Subject, lines: list[Seen], deadline: float
     except BaseException as problem:
         if is_interrupt(problem):
             raise
-        cause = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
-        lines.append(Seen(one.name, f"could not be observed, for what the target returned led to {cause}", {}))
+        told = f"could not be observed, for what the target returned led to {one_line(problem)}"
+        lines.append(Seen(one.name, told, {}))
 
 
 def _notes(found: Iterable[Note] | None) -> Iterable[Note]:

@@ -33,6 +33,18 @@ def _tangent(subject: Subject, case: DirectedCase) -> None:
         raise Raised("forward mode gives no tangent of y, though x, gamma and beta have theirs")
 
 
+def _summed(subject: Subject, case: DirectedCase) -> None:
+    layer = subject.session(case)
+    if not layer.offers("summed"):
+        raise Raised("the target's session has no summed")
+    _ = layer.summed([case.x, case.x], [case.dy, case.dy])
+
+
+def _counted(subject: Subject, case: DirectedCase) -> None:
+    if not subject.convention.counts or subject.session(case).statistics().batches is None:
+        raise Raised("the target counts no batches")
+
+
 def _part(case: DirectedCase) -> list[DirectedCase]:
     return [case, case]
 
@@ -63,6 +75,8 @@ CAPABILITIES: Mapping[str, Capability] = {
         "the target does not live on between calls",
         ("session",),
     ),
+    "summed": Capability(_summed, after=("session", "gradients")),
+    "counter": Capability(_counted, after=("session", "state")),
 }
 """In the order in which they are tried."""
 

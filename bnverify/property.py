@@ -28,6 +28,8 @@ CAPABILITIES = (
     "autograd",
     "session",
     "fresh",
+    "summed",
+    "counter",
     "options",
     "compiled",
     "threads",
@@ -39,7 +41,7 @@ CAPABILITIES = (
 """What a property may need beyond forward in training.
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
-calls; ``fresh``: one that is built anew.
+calls; ``fresh``: one that is built anew; ``summed``: one that gathers gradients; ``counter``: one that counts batches.
 ``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
 ``compiled``, ``threads``, ``cuda``: another way of running a Torch target. ``autograd``: gradients that come from it.
 """

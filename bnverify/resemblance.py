@@ -37,7 +37,13 @@ def resembles(subject: Subject, case: Case) -> Iterator[str]:
     """
     if case.count < 2 or not all(np.isfinite(getattr(case, n).astype(np.float64)).all() for n in case.data_fields):
         return
-    cases = [case.changed(**change(case)) for change in VARIATIONS if not (subject.fixed_eps and "eps" in change(case))]
+    with np.errstate(over="ignore"):
+        changes = [change(case) for change in VARIATIONS]
+    cases = [
+        case.changed(**c)
+        for c in changes
+        if not (subject.fixed_eps and "eps" in c) and np.isfinite(c.get("x", 0)).all()
+    ]
     try:
         found = [subject.run(one).y for one in cases]
     except Raised:

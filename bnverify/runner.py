@@ -90,7 +90,10 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
             cases=max(1, round(profile.cases * prop.weight / len(subjects))),
             seconds=profile.seconds * prop.weight / len(subjects),
         )
-        outcome = _Run(prop, one, share, seed, shrink).outcome(replace(blank, variant=one.target if number else ""))
+        run = _Run(prop, one, share, seed, shrink)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcome = run.outcome(replace(blank, variant=one.target if number else ""))
         found = outcome if number == 0 else _worse(found, outcome)
     return replace(found, seconds=time.perf_counter() - started)
 
@@ -207,18 +210,17 @@ class _Run:
             return
         case, drawn = self.failing_at
         for setting, subject, moved in alternatives(self.subject, case):
-            with recording(Record()):
-                try:
+            try:
+                with recording(Record()):
                     self.prop.check(subject, moved, **drawn)
-                except (Disagreement, Raised, CheckerError):
-                    continue
-            if subject.fixed_eps and "eps" in self.prop.needs:  # its data come with an eps of their own
-                yield setting
+                if not (subject.fixed_eps and "eps" in self.prop.needs):  # else its data come with an eps of their own
+                    again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
+                    again._repeat(self.cases)
+                    if again.failure is not None:
+                        continue
+            except (Disagreement, Raised, CheckerError):
                 continue
-            again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
-            again._repeat(self.cases)
-            if again.failure is None:
-                yield setting
+            yield setting
 
     def _repeat(self, cases: int) -> None:
         """Check as many cases as another run has, without counting what they show."""
@@ -238,12 +240,10 @@ class _Run:
             if self.cases and time.perf_counter() > until:
                 return
             case, self.cases = make(), self.cases + 1
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    self._check(case, {})
-                except (Disagreement, Raised):
-                    return
+            try:
+                self._check(case, {})
+            except (Disagreement, Raised):
+                return
             power.count(case, {})
 
     def _visit_the_rest(self, power: Power) -> None:
@@ -290,12 +290,10 @@ class _Run:
         )
         each = st.tuples(*map(self._strategy, subjects))
         test = settings(hypothesis.seed(self.seed)(hypothesis.given(each)(one_each)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                test()
-            except (_Enough, Disagreement, Raised, Flaky):
-                return
+        try:
+            test()
+        except (_Enough, Disagreement, Raised, Flaky):
+            return
 
     def _strategy(self, subject: Subject) -> SearchStrategy[tuple[Case, dict[str, Any]]]:
         """Return what draws a case and the property's further arguments."""

@@ -36,7 +36,7 @@ def rate_of(subject, case, steps):
     "modes-in-any-order",
     claim="training and inference in any order: every y and every state is right for what the state was before",
     source="Ioffe and Szegedy 2015, algorithm 2",
-    needs=["session", "state"],
+    needs=["session", "state", "counter"],
     data="unit",
     draws={"modes": lambda subject: st.lists(st.booleans(), min_size=2, max_size=4).map(lambda m: [True, *m])},
     catches=[
@@ -73,19 +73,16 @@ def modes_in_any_order(subject, case, modes):
     "counter",
     claim="the number of batches grows by 1 in each training call, and not in inference",
     source="num_batches_tracked, the weight of the cumulative average",
-    needs=["session", "state"],
+    needs=["session", "state", "counter"],
     data="unit",
     draws={"modes": lambda subject: st.lists(st.booleans(), max_size=2).map(lambda m: [True, False, *m])},
     catches=["counter-stuck", "counter-in-inference"],
     weight=0.5,
 )
 def counter(subject, case, modes):
-    """Of a layer that declares no counter, or has none, nothing is asked."""
     layer = subject.session(case)
     for k, training in enumerate(modes):
         before = layer.statistics().batches
-        if not subject.convention.counts or before is None:
-            break
         _ = layer.step(batch(case, k).x, training=training)
         after = layer.statistics().batches
         require(

@@ -127,6 +127,75 @@ def test_a_test_that_does_not_ask_for_the_fixture_is_left_alone(misbehaving: dic
     assert "without_the_fixture" not in misbehaving
 
 
+CLASSES = """
+import time
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.batch_norm(form="numpy-function")
+X, ONES = np.array([[-3.0], [3.0]]), np.ones(1)
+
+class TestStrict:
+    @pytest.fixture(scope="class", autouse=True)
+    def of_the_class(self):
+        yield
+
+    @pytest.mark.parametrize("beta", [0.0, 1.0, 2.0])
+    def test_y(self, batch_norm, beta):
+        assert np.allclose(batch_norm(X.copy(), 2 * ONES, beta * ONES, 7.0), beta + X / 2)
+
+class TestLax:
+    def test_nothing(self, batch_norm):
+        assert True
+
+@pytest.fixture(scope="module", params=[0.0, 1.0])
+def beta(request):
+    return request.param
+
+def test_that_sees_it_by_the_second_parameter(batch_norm, beta):
+    y = batch_norm(X.copy(), 2 * ONES, beta * ONES, 7.0)
+    assert beta == 0.0 or np.allclose(y, beta + X / 2)
+
+def test_that_hangs_by_the_first_parameter(batch_norm, beta):
+    while beta == 0.0 and not np.allclose(batch_norm(X.copy(), 2 * ONES, beta * ONES, 7.0), X / 2):
+        time.sleep(0.1)
+"""
+
+
+def test_classes_and_parametrized_fixtures_are_graded_test_by_test(tmp_path: Path) -> None:
+    path = tmp_path / "test_norm.py"
+    path.write_text(CLASSES, encoding="utf-8")
+    graded = grade_tests(str(path), timeout=1.0, only=SOME).tests
+    caught = {test.test.rpartition("test_")[2]: test.caught for test in graded}
+    seen = ("gamma-missing",)
+    expected = {"y": seen, "nothing": (), "that_sees_it_by_the_second_parameter": seen}
+    assert caught == {**expected, "that_hangs_by_the_first_parameter": seen}
+    assert all(test.sound for test in graded)
+
+
+def test_a_share_without_a_variant_of_a_form_loses_nothing(tmp_path: Path) -> None:
+    source = "import pytest\n" + "".join(
+        f"@pytest.mark.batch_norm(form='{form}')\ndef test_{k}(batch_norm):\n    assert {k}\n"
+        for k, form in enumerate(("torch-module", "numpy-function"))
+    )
+    path = tmp_path / "test_forms.py"
+    path.write_text(source, encoding="utf-8")
+    grade = grade_tests(str(path), workers=9, only=["gamma-missing"])
+    assert {o.status for test in grade.tests for o in (test.rights | test.faults).values()} == {"failed", "passed"}
+
+
+@pytest.mark.parametrize("chosen", [{"only": ["gamma-mising"]}, {"right": ["typo"]}, {"only": []}, {"right": []}])
+def test_a_variant_that_does_not_exist_is_refused(chosen: dict[str, list[str]]) -> None:
+    with pytest.raises(UsageError, match=r"no .* is (called|named)"):
+        _ = grade_tests(str(EXAMPLES / "every_form.py"), **chosen)
+
+
+@pytest.mark.parametrize("right", [{"torch.nn": "left out"}, {"torch.nn": "passed", "Folded": "left out"}])
+def test_right_code_that_was_not_run_is_not_accepted(right: dict[str, str]) -> None:
+    rights = {name: Outcome(status) for name, status in right.items()}
+    assert not TestGrade("t", "torch-module", rights, {"gamma-missing": Outcome("failed")}, {}).sound
+
+
 def test_a_test_that_hangs_always_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "test_slow.py"
     path.write_text(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from bnverify.calling import one_line
 from bnverify.errors import MissingExtraError, TargetError, UsageError
 from bnverify.interrupts import is_interrupt
 
@@ -57,7 +58,7 @@ def _load_module(place: str, target: str) -> ModuleType:
     except BaseException as problem:
         if is_interrupt(problem):
             raise
-        raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
+        raise TargetError(f"{target}: importing it failed: {one_line(problem)}") from None
 
 
 def _load_file(path: Path, target: str) -> ModuleType:
@@ -79,18 +80,13 @@ def _load_file(path: Path, target: str) -> ModuleType:
             raise MissingExtraError(
                 f"{target}: {missing} is not installed; pip install 'bnverify[{EXTRAS[missing]}]'"
             ) from None
-        raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
+        raise TargetError(f"{target}: importing it failed: {one_line(problem)}") from None
     except BaseException as problem:
         if is_interrupt(problem):
             raise
-        raise TargetError(f"{target}: importing it failed: {_one_line(problem)}") from None
+        raise TargetError(f"{target}: importing it failed: {one_line(problem)}") from None
     finally:
         sys.path.remove(folder)
         if before is not None:
             sys.modules[path.stem] = before
     return module
-
-
-def _one_line(problem: BaseException) -> str:
-    text = " ".join(str(problem).split())
-    return f"{type(problem).__name__}: {text[:200]}" if text else type(problem).__name__

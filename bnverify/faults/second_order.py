@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bnverify.adapters.generated import GeneratedNumpy
+from bnverify.faults.placement import as_if_contiguous
 from bnverify.faults.structural import fault
 
 
@@ -39,5 +38,4 @@ class InferenceSecondOfTraining(_AsInTraining):
 @fault("second-reads-upstream-as-contiguous", "the double backward pass reads the buffer of dy whatever its strides")
 class SecondReadsUpstreamAsContiguous(GeneratedNumpy):
     def double_backward(self, saved: Any, dy: Any, ddx: Any, ddgamma: Any, ddbeta: Any) -> tuple[Any, Any, Any]:
-        flat = np.lib.stride_tricks.as_strided(dy, (dy.size,), (dy.itemsize,)) if dy.size else dy
-        return super().double_backward(saved, flat.reshape(dy.shape), ddx, ddgamma, ddbeta)
+        return super().double_backward(saved, as_if_contiguous(dy), ddx, ddgamma, ddbeta)

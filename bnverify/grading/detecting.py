@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +100,8 @@ def detect(job: FaultJob) -> Detection:
             return Detection(job.name, UNAVAILABLE, message=str(subject.lacks("cuda")))
         said = f"{', '.join(p.name for p in naming)} should catch it" if naming else "no property names it"
         for prop in properties:
-            outcome = run_property(prop, subject, PROFILES[job.profile], job.seed, shrink=False)
+            fresh = deepcopy(subject)  # what a fault remembers of one property must not make another one fail
+            outcome = run_property(prop, fresh, PROFILES[job.profile], job.seed, shrink=False)
             if outcome.status == "failed":
                 seconds = time.perf_counter() - started
                 if prop in naming:

@@ -100,7 +100,9 @@ def _textbook(implementation: Any) -> Any:
 
 _Lacks = dict[str, tuple[str, ...]]
 _PARTS: _Lacks = {"statistics of parts and their merge": ("merge",)}
-_LIFE: _Lacks = {"life between calls and no options of a constructor": ("session", "fresh", "options", *OPTIONS)}
+_LIFE: _Lacks = {
+    "life between calls and no options of a constructor": ("session", "fresh", "summed", "counter", "options", *OPTIONS)
+}
 _TORCH: _Lacks = {"autograd and no other ways of running it than NumPy's": ("autograd", "compiled", "threads", "cuda")}
 _DERIVATIVES: _Lacks = {
     "tangents and second derivatives": ("jvp", "inference_jvp", "double_backward", "inference_double_backward")
@@ -184,7 +186,7 @@ def form_of(name: object) -> Form:
 
 
 def declared(implementation: Any, form: Form) -> Any:
-    """Return an implementation whose stored variance has the correction that the form declares."""
+    """Give an implementation's stored variance the correction that the form declares, and return it."""
     own = implementation.convention
     implementation.convention = replace(own, correction=form.convention.correction)
     return implementation

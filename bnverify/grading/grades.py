@@ -62,7 +62,7 @@ class TestGrade:
     @property
     def sound(self) -> bool:
         """Whether the test lets every right variant pass."""
-        return not self.refused and not self.skipped
+        return not self.skipped and all(o.status in ("passed", "skipped") for o in self.rights.values())
 
     @property
     def caught(self) -> tuple[str, ...]:
@@ -72,7 +72,8 @@ class TestGrade:
     @property
     def missed(self) -> tuple[str, ...]:
         """The faults that the test lets pass."""
-        return tuple(name for name in self.faults if name not in self.caught)
+        caught = set(self.caught)
+        return tuple(name for name in self.faults if name not in caught)
 
     @property
     def score(self) -> float:
@@ -117,13 +118,15 @@ class Grade:
     @property
     def missed(self) -> tuple[str, ...]:
         """The faults that every test lets pass."""
-        return tuple(name for name in self.faults if name not in self.caught)
+        caught = set(self.caught)
+        return tuple(name for name in self.faults if name not in caught)
 
     @property
     def hidden(self) -> Mapping[str, str]:
         """The faults that no form among the tests' expresses, with the reason."""
         found = {name: reason for test in self.tests for name, reason in test.hidden.items()}
-        return {name: reason for name, reason in found.items() if name not in self.faults}
+        faults = set(self.faults)
+        return {name: reason for name, reason in found.items() if name not in faults}
 
     @property
     def score(self) -> float:

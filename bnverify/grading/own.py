@@ -92,8 +92,20 @@ def grade_self(
         gone=tuple(n for n in before if n not in names() and n not in removed()),
         removed=removed(),
         excluded=excluded(),
+        part=_part(select, None if faults is None else len(chosen), variants),
         matrix=_matrix(rows, chosen, [p.name for p in properties], number, limit, count) if matrix else None,
     )
+
+
+def _part(select: str | None, faults: int | None, variants: Mapping[str, str] | str | None) -> str:
+    """Return what was chosen, in words, where it is not the whole."""
+    found = [f"properties called {select}"] if select is not None else []
+    found += [f"{faults} of {len(names())} faults"] if faults is not None else []
+    if variants is not None:
+        found.append(
+            f"right variants of {variants}" if isinstance(variants, str) else "right variants of the caller's own"
+        )
+    return "; ".join(found)
 
 
 class _Count:

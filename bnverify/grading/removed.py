@@ -18,7 +18,6 @@ def removed() -> Mapping[str, str]:
 @cache
 def excluded() -> Mapping[str, str]:
     """Return the mutations that the rules give and that are no faults of their own, and what each is proved to equal."""
-    from bnverify.symbolic import mutate
+    from bnverify.symbolic.mutate import EXCLUDED
 
-    found: Mapping[str, str] = getattr(mutate, "EXCLUDED", {})
-    return found
+    return EXCLUDED

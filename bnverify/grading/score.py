@@ -66,6 +66,8 @@ class Score:
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Mutations made by rules that are proved to be the right program, or another mutation, which each names."""
     matrix: Matrix | None = None
+    part: str = ""
+    """What was chosen of the suite, the faults or the right variants, where it was not the whole."""
 
     @property
     def missed(self) -> tuple[Detection, ...]:
@@ -98,6 +100,7 @@ class Score:
             "version": self.version,
             "profile": self.profile,
             "seed": self.seed,
+            "part": self.part,
             "workers": self.workers,
             "seconds": round(self.seconds, 1),
             "processor_seconds": round(self.processor_seconds, 1),

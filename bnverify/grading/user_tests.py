@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bnverify.errors import BnverifyError, UsageError
+from bnverify.faults.catalogue import names
 from bnverify.grading.expressing import faults, rights
 from bnverify.grading.forms import form_of
 from bnverify.grading.grades import Grade, Outcome, TestGrade
@@ -45,12 +47,12 @@ def grade_tests(
 ) -> Grade:
     """Return the grade of the tests that a file or a test id names.
 
-    form: the form of every test, in place of that of its marker. only: the faults to run, by default all that a form can
-    express. right: the right variants, by default all.
+    form: the form of every test, in place of that of its marker. only: the faults to run, of those that a form can express,
+    by default all. right: the right variants of a form, by default all.
 
     Raises:
         UsageError: there is no such file or test, it cannot be collected, no test asks for the fixture, an argument is out
-            of range, or no form has that name.
+            of range, or no form, fault or right variant of the form has that name.
     """
     if workers < 1:
         raise UsageError(f"--workers {workers}: should be at least 1")
@@ -96,9 +98,11 @@ def _variants(
 ) -> tuple[dict[str, list[str]], dict[str, Mapping[str, str]]]:
     """Return the variants of each form, right ones first, and the faults that it cannot express."""
     variants, hidden = {}, {}
+    _require_known("fault", only, names())
     for name in forms:
         form = form_of(name)
         can, cannot = faults(form)
+        _require_known(f"right variant of the form {name}", right, rights(form))
         variants[name] = [
             *(n for n in rights(form) if right is None or n in right),
             *(n for n in can if only is None or n in only),
@@ -107,29 +111,56 @@ def _variants(
     return variants, hidden
 
 
+def _require_known(what: str, given: Sequence[str] | None, known: Collection[str]) -> None:
+    unknown = [name for name in given or () if name not in known]
+    if unknown:
+        raise UsageError(f"no {what} is called {unknown[0]}")
+    if given is not None and not given:
+        raise UsageError(f"no {what} is named, but should be at least one")
+
+
 @dataclass
 class Job:
-    """What one worker is to run; what is done already, and the tests that are given up."""
+    """What one worker is to run. done: the runs that are, by pytest's ids; failed: what needs no further parameters, by test
+    and variant; without: the tests that are given up.
+    """
 
     target: str
     form: str | None
     variants: Mapping[str, Sequence[str]]
-    done: list[tuple[str, str]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     ended: bool = False
     process: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def text(self) -> bytes:
         """Return the job as the worker reads it."""
-        names = ("target", "form", "variants", "done", "without")
+        names = ("target", "form", "variants", "done", "failed", "without")
         return json.dumps({name: getattr(self, name) for name in names}).encode()
 
-    def end(self) -> None:
-        """End the worker, and what it has started, and let no other follow."""
-        self.ended = True
-        if self.process is not None:
+    def begin(self, command: Sequence[str], **settings: Any) -> subprocess.Popen[bytes]:
+        """Start a worker in a session of its own, unless the job was ended."""
+        with self.lock:
+            if self.ended:
+                raise InterruptedError
+            self.process = process = subprocess.Popen(command, start_new_session=True, **settings)
+            return process
+
+    def stop(self) -> None:
+        """End the worker, and what it has started."""
+        with self.lock:
+            process, self.process = self.process, None
+        if process is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
+            _ = process.wait()
+
+    def end(self) -> None:
+        """End the worker and let no other follow."""
+        self.ended = True
+        self.stop()
 
 
 def _run(
@@ -154,22 +185,22 @@ def _share(job: Job, timeout: float) -> dict[tuple[str, str], Outcome]:
         UsageError: a worker ends before it runs anything.
     """
     found: dict[tuple[str, str], Outcome] = {}
-    while not job.ended:
+    while True:
         running: tuple[str, str] | None = None
         event: dict[str, Any] = {}
         for event in _events(job, timeout):
             if event["event"] == "start":
                 running = event["test"], event["variant"]
+                job.done.append(event["id"])
             elif event["event"] == "end" and running is not None:
                 found[running] = Outcome.of(event, found.get(running))
-        if event["event"] == "done" and (running is None or running in found):
+        if event["event"] == "done" and event["left"] == 0:
             return found
         if running is None:
             raise UsageError(f"{job.target}: a worker that ran it {event['message']}")
         found[running] = Outcome("hung" if event["event"] == "hung" else "crashed", event["message"])
-        job.done = list(found)
+        job.failed = [key for key, outcome in found.items() if outcome.caught]
         job.without += _given_up(found, running)
-    return found
 
 
 def _given_up(found: Mapping[tuple[str, str], Outcome], running: tuple[str, str]) -> list[str]:
@@ -184,16 +215,12 @@ def _events(job: Job, timeout: float) -> Iterator[dict[str, Any]]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "bnverify.grading.worker", str(its)]
     with tempfile.TemporaryFile() as output, os.fdopen(own, "rb", buffering=0) as channel:
-        job.process = process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            pass_fds=(its,),
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(its)
+        try:
+            process = job.begin(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, pass_fds=(its,), env=environment
+            )
+        finally:
+            os.close(its)
         try:
             assert process.stdin is not None
             with suppress(BrokenPipeError), process.stdin as given:
@@ -204,9 +231,7 @@ def _events(job: Job, timeout: float) -> Iterator[dict[str, Any]]:
                     return
             yield _ending(process, output)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            _ = process.wait()
+            job.stop()
 
 
 def _lines(channel: IO[bytes], timeout: float) -> Iterator[dict[str, Any]]:

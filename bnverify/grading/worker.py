@@ -26,6 +26,9 @@ ARGUMENTS = (
 )
 """Options that a configuration adds, such as a number of workers or a coverage, are left out."""
 
+NONE = ("", "none in this share")
+"""In place of variants, where those of a test's form are with other workers."""
+
 
 def test_of(item: Any) -> str:
     """Return the id of an item's test function, its parameters apart."""
@@ -38,9 +41,12 @@ class Session:
     def __init__(self, job: dict[str, Any], channel: int) -> None:
         self.form: str | None = job["form"]
         self.variants: dict[str, list[str]] = job["variants"]
-        self.done: set[tuple[str, str]] = {(test, variant) for test, variant in job["done"]}
+        self.done: set[str] = set(job["done"])
+        self.failed: set[tuple[str, str]] = {(test, variant) for test, variant in job["failed"]}
         self.without: set[str] = set(job["without"])
         self.channel = channel
+        self.left = 0
+        self.passed_over = False
         self.started = 0.0
 
     def tell(self, event: str, **fields: Any) -> None:
@@ -60,7 +66,7 @@ class Session:
         if MARKER not in metafunc.fixturenames or not self.variants:
             return
         form = self.form or form_name(metafunc.definition)
-        pairs = [(form, variant) for variant in self.variants.get(str(form), [])]
+        pairs = [(form, variant) for variant in self.variants.get(str(form), [])] or [NONE]
         metafunc.parametrize(MARKER, pairs, indirect=True, ids=[f"{variant}" for _, variant in pairs])
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -71,37 +77,42 @@ class Session:
             items.clear()
             return
         order = {v: k for variants in self.variants.values() for k, v in enumerate(variants)}
-        items[:] = sorted((i for i in items if not self._settled(i)), key=lambda i: order[variant_of(i)])
+        left = [i for i in items if i.callspec.params[MARKER] is not NONE and not self._settled(i)]
+        items[:] = sorted(left, key=lambda i: order[variant_of(i)])
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Import what variants are made of, so that the first run does not pay for it."""
         from bnverify.grading.expressing import made
         from bnverify.grading.forms import form_of
 
+        self.left = len(session.items)
         for form, variants in self.variants.items() if session.items else ():
             for variant in variants:
                 _ = made(form_of(form), variant)
 
     def _settled(self, item: Any) -> bool:
-        return test_of(item) in self.without or (test_of(item), variant_of(item)) in self.done
+        key = test_of(item), variant_of(item)
+        return key[0] in self.without or item.nodeid in self.done or key in self.failed
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell why a file could not be collected."""
         if report.failed:
             self.tell("error", message=_told(report))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: Any) -> bool | None:
-        """Tell that a run begins; a test that a variant has failed already is not run with further parameters."""
-        if self._settled(item):
-            return True
-        self.started = time.perf_counter()
-        self.tell("start", test=test_of(item), variant=variant_of(item))
-        return None
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: Any) -> Any:
+        """Tell that a run begins; a test that a variant has failed already is passed over with its further parameters."""
+        self.passed_over, self.started = self._settled(item), time.perf_counter()
+        if not self.passed_over:
+            self.tell("start", id=item.nodeid, test=test_of(item), variant=variant_of(item))
+        outcome = yield
+        self.left -= outcome.excinfo is None  # else the session ends here
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Any) -> None:
-        """Seed what tests draw from."""
+        """Seed what tests draw from; what is passed over is skipped here, so that fixtures of wider scope are torn down."""
+        if self.passed_over:
+            pytest.skip("a variant has failed it already")
         random.seed(SEED)
         for name, seed in (("numpy", "random.seed"), ("torch", "manual_seed")):
             found: Any = sys.modules.get(name)
@@ -114,10 +125,10 @@ class Session:
         """Tell how a run went."""
         outcome = yield
         report = outcome.get_result()
-        if report.when == "call" or not report.passed:
+        if not self.passed_over and (report.when == "call" or not report.passed):
             key = test_of(item), variant_of(item)
             status = "failed" if hasattr(report, "wasxfail") and not report.passed else report.outcome
-            self.done |= {key} if status == "failed" else set()
+            self.failed |= {key} if status == "failed" else set()
             seconds = time.perf_counter() - self.started
             message = "" if status == "passed" else _told(report)
             self.tell("end", test=key[0], variant=key[1], status=status, message=message, seconds=seconds)
@@ -143,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
     job, channel = json.load(sys.stdin), int(arguments[0])
     session = Session(job, channel)
     code = pytest.main([*ARGUMENTS, job["target"]], plugins=[session])
-    session.tell("done", code=int(code), message=f"it stopped with pytest's code {int(code)}")
+    session.tell("done", code=int(code), left=session.left, message=f"it stopped with pytest's code {int(code)}")
     return 0
 
 

@@ -7,12 +7,14 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
+from bnverify.calling import one_line
 from bnverify.errors import CheckerError
 
 Job = TypeVar("Job")
@@ -93,7 +95,8 @@ class _Worker(Generic[Job]):
     def give(self, job: Job) -> None:
         """Let the process begin a job."""
         self.job, self.deadline = job, time.monotonic() + self.limit
-        self.connection.send(job)
+        with suppress(OSError):  # of a process that has ended, which is heard of next
+            self.connection.send(job)
 
     def hear(self) -> Any:
         """Return what the process has to say about its job; a process that is not ready in time is an error of ours."""
@@ -103,7 +106,7 @@ class _Worker(Generic[Job]):
             return Crash(f"did not end within {self.limit:.0f} s")
         try:
             return self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError where it ended with a job unread
             self.alive = False
             self.process.join()
             self._require_started(f"ended with exit code {self.process.exitcode}")
@@ -116,15 +119,17 @@ class _Worker(Generic[Job]):
             raise CheckerError(f"a worker process {what}")
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does, and what it has started."""
         self.connection.close()
+        with suppress(OSError):  # it ended, or has no group of its own yet
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
 
 def _serve(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
     """What a process does: one job after the other, until nobody asks any more."""
-    _ = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes, and the first one ends the others
+    os.setsid()  # Ctrl-C goes to the first process, which ends this one and what it has started
     _silence()
     _prepare()
     connection.send(None)
@@ -142,7 +147,7 @@ def _done(work: Callable[[Any], Any], job: Any) -> Any:
             warnings.simplefilter("ignore")
             return work(job)
     except BaseException as problem:
-        return Crash(f"{type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
+        return Crash(one_line(problem))
 
 
 def _silence() -> None:

@@ -17,7 +17,7 @@ bnverify's own suite, run on every seeded fault and on right code. Written by
 
     {command}
 
-and never edited by hand. A fault counts as caught when a property that names it fails; the run of a fault stops there,
+and never edited by hand{part}. A fault counts as caught when a property that names it fails; the run of a fault stops there,
 and the seconds are those from its first call. They depend on the machine and on what else runs on it.
 
 - bnverify {version}, profile {profile}, seed {seed}, {environment}
@@ -125,6 +125,7 @@ def markdown(data: Mapping[str, Any]) -> str:
     total, faults = data["total"], data["faults"]
     text = TEXT.format(
         command=_command(data),
+        part=f"; here a part of it ran, {data['part']}" if data["part"] else "",
         version=data["version"],
         profile=data["profile"],
         seed=data["seed"],
