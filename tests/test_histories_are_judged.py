@@ -75,7 +75,6 @@ def test_a_session_without_optional_methods_is_judged_by_what_it_has(name: str) 
     assert outcome.cases > 0
 
 
-@pytest.mark.parametrize("method", ["quietly", "assign", "hold", "summed"])
 def test_what_a_session_cannot_do_is_unsupported_and_not_passed() -> None:
     found = probe(subject_of_implementation(Living(), "living"))
     assert found.lacks("summed") == "the target's session has no summed"
@@ -83,6 +82,7 @@ def test_what_a_session_cannot_do_is_unsupported_and_not_passed() -> None:
     assert (outcome.status, outcome.message) == ("unsupported", "the target counts no batches")
 
 
+@pytest.mark.parametrize("method", ["quietly", "assign", "hold", "summed"])
 def test_a_layer_of_torch_offers_every_optional_method(method: str) -> None:
     found = probe(subject_of("torch.nn:BatchNorm1d"))
     assert found.session(plain_cases(found)[0]).offers(method)
