@@ -1,6 +1,7 @@
 """Comparison: what was returned against what is right, within a derived bound, and the record of how close it came.
 
-Order: presence, dtype, shape, pattern of NaN and infinity, values. A verdict reads ``not (error <= bound)``: NaN fails.
+Order: presence, shape, values. A verdict reads ``not (error <= bound)``: NaN fails. A result of another dtype is judged by
+its values, and fails nothing but what asks for equal bits, and the property of the outputs' form.
 """
 
 from __future__ import annotations
@@ -173,11 +174,20 @@ def require_same(got: Array | None, other: Array | None, *, what: str, case: Cas
     """Raise a disagreement unless two results are equal in every bit."""
     left, right = (require_form(v, None, what=what, case=case) for v in (got, other))
     if left.tobytes() != right.tobytes() or left.shape != right.shape or left.dtype != right.dtype:
-        comparable = left.shape == right.shape
-        unequal = np.argwhere((left != right) & ~(np.isnan(left) & np.isnan(right))) if comparable else np.zeros((0, 0))
-        place = tuple(map(int, unequal[0])) if len(unequal) else ()
-        where = f" at {list(place)}: {left[place]!r} and {right[place]!r}" if place else ""
-        fail(f"{what} differs{where}", "equal in every bit", case)
+        fail(f"{what} differs{_difference(left, right)}", "equal in every bit", case)
+
+
+def _difference(left: Array, right: Array) -> str:
+    """Return in what two arrays differ: their types, their shapes, or the first place at which their bits do."""
+    if left.dtype != right.dtype:
+        return f": one is of {left.dtype}, the other of {right.dtype}"
+    if left.shape != right.shape:
+        return f": one is of shape {left.shape}, the other of shape {right.shape}"
+    unequal = np.not_equal(*(np.frombuffer(v.tobytes(), np.uint8).reshape(v.size, -1) for v in (left, right)))
+    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(unequal.any(axis=1))), left.shape))
+    where = f" at {list(place)}" if place else ""
+    both_nan = bool(np.isnan(left[place]) and np.isnan(right[place]))
+    return f"{where}: {left[place]!r} and {right[place]!r}{', of other bits' if both_nan else ''}"
 
 
 def require_form(got: Array | None, shape: tuple[int, ...] | None, *, what: str, case: Case) -> Array:

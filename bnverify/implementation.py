@@ -21,8 +21,9 @@ class Implementation:
     """Batch normalization as bnverify calls it. Subclass it, or offer the same attributes and methods.
 
     Arrays are NumPy's or Torch's, as ``arrays`` says. x, dy: (N, C, *S), with the channels at the convention's
-    channel_axis; gamma, beta, running_mean, running_var: (C,). All arrays of a call have one dtype. Methods may return
-    new statistics or change those that they are given; they must not change anything else.
+    channel_axis; gamma, beta, running_mean, running_var: (C,). x and dy have one dtype, and so have the (C,) vectors:
+    the same one, but beside half data maybe float32. Methods may return new statistics or change those that they are given;
+    they must not change anything else.
 
     Half types: dtypes may name ``bfloat16`` and ``float16``, which stand for pure half and for half data beside float32
     parameters and state, or ``bfloat16-mixed`` and ``float16-mixed`` for the latter alone.

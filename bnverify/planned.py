@@ -53,7 +53,7 @@ COUNTS = (
     Size(1, 5, (5, 41)),
     Size(1, 1025),
 )
-"""m = 9, 33, 65, 510, 257, 513, 511 and 1025, along N and along planes of odd lengths."""
+"""m = 9, 33, 65, 510, 257, 513, 511 and twice 1025, along N and along planes of odd lengths."""
 CHANNELS = (Size(9, 3), Size(33, 2), Size(65, 1, (1, 3)), Size(257, 2), Size(1025, 1, (2, 1)))
 """C beyond 8, 32, 64, 256 and 1024, with few values each."""
 EQUAL = (
@@ -127,7 +127,7 @@ def _plan(sizes: Sequence[Size]) -> Callable[[Subject, int], Plan]:
 def _precisions(subject: Subject, turn: int, size: Size) -> Sequence[str]:
     """Return the sharpest precision and another in turn; every one for more than 512 values a channel.
 
-    Beyond 15 bits float32 and half data beside it do: of pure half the sums leave the range, and nothing could be asked.
+    Beyond 15 bits float32 and float16 beside it do: of pure half the sums leave the range, and nothing could be asked.
     """
     sharpest = "float64" if "float64" in subject.dtypes else subject.dtypes[0]
     others = [d for d in subject.dtypes if d != sharpest]

@@ -209,7 +209,7 @@ def layer_in_a_row(subject, case):
     weight=0.3,
     catches=["saved-values-shared", "workspace-not-cleared"],
 )
-def two_forwards(subject, case, order):
+def three_forwards(subject, case, order):
     """The second batch is smaller, the third is the first again; the order is tried backwards too."""
     cases = [case, batch(case, 1), case]
     for one in (order, order[::-1]):

@@ -9,7 +9,7 @@ STATE = ("running_mean", "running_var")
 
 
 def require_right(subject, case):
-    """Judge everything that the subject offers on one case: y, gradients and state in training, y and dx in inference."""
+    """Judge everything that the subject offers on one case: y and gradients in training and inference, and the state."""
     gradients = subject.lacks("gradients") is None
     names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
     expected = dict(bounds.training(case))

@@ -22,7 +22,7 @@ COUNTS = dict(zip("ABCDEFGHIJKLMNOQ", (11, 12, 11, 16, 18, 19, 6, 16, 11, 5, 6, 
 """Rows of each family."""
 ROWS = list(defects().values())
 CONVENTIONS = [(row, fault) for row in ROWS for fault in row.faults if row.conventions]
-ACCEPTED = sorted({(name) for row in ROWS for name in row.accepted})
+ACCEPTED = sorted({name for row in ROWS for name in row.accepted})
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own
 ids = lambda value: value.id if isinstance(value, Defect) else value  # noqa: E731
 

@@ -78,7 +78,7 @@ def test_units_are_those_of_the_type_that_is_computed_in(name: str) -> None:
     assert unit.accumulation == UNIT[precision.accumulation]
     assert unit.elementwise == (UNIT[precision.data] if precision.pure_half else unit.accumulation)
     assert (unit.output > 0) == (precision.data != precision.parameters)
-    assert unit.sums * 8 >= unit.accumulation * 8
+    assert unit.sums == unit.accumulation + (unit.elementwise / 8 if precision.pure_half else 0.0)
 
 
 def test_a_half_dtype_stands_for_both_its_settings() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bnverify import bounds, oracle
 from bnverify.bounds import UNIT, VALID, Bound, Expected
 from bnverify.case import Case, DirectedCase
-from bnverify.compare import Disagreement, Record, recording, require_close, require_expected
+from bnverify.compare import Disagreement, Record, recording, require_close, require_expected, require_same
 from bnverify.errors import CheckerError
 from bnverify.generated import bound_functions
 from bnverify.oracle import Exact
@@ -292,6 +292,25 @@ def test_presence_shape_and_value_are_compared(got: np.ndarray | None, message: 
     case, expected = expected_of([True, True])
     with pytest.raises(Disagreement, match=message):
         require_expected(got, expected, what="y", case=case)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        (np.float32([0.0, 0.0]), np.float32([0.0, -0.0]), r"y differs at \[1\]: .*\(0.0\) and .*\(-0.0\)"),
+        (np.float32([[1, 2]]), np.float32([[1, 3]]), r"y differs at \[0, 1\]: .*2.0.* and .*3.0"),
+        (np.array([np.nan]), -np.array([np.nan]), r"y differs at \[0\]: .*, of other bits"),
+        (np.ones(1, np.float32), np.ones(1), "y differs: one is of float32, the other of float64"),
+        (np.ones((2, 1)), np.ones((1, 2)), r"y differs: one is of shape \(2, 1\), the other of shape \(1, 2\)"),
+    ],
+)
+def test_results_that_are_not_the_same_bits_fail_and_the_message_says_where(
+    left: np.ndarray, right: np.ndarray, message: str
+) -> None:
+    case = case_of(np.zeros((2, 3)))
+    require_same(left, left.copy(), what="y", case=case)
+    with pytest.raises(Disagreement, match=message):
+        require_same(left, right, what="y", case=case)
 
 
 def test_two_results_of_another_shape_are_never_close() -> None:

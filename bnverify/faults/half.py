@@ -99,7 +99,7 @@ class StateAveragedInHalf(GeneratedNumpy):
         return out._replace(running_mean=mean, running_var=var)
 
 
-@fault("parameter-gradients-in-half", "dgamma and dbeta beside half data are added up in half, value after value")
+@fault("parameter-gradients-in-half", "dbeta beside half data is added up in half, value after value")
 class ParameterGradientsInHalf(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)

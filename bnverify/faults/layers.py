@@ -43,7 +43,7 @@ class GammaDetached(Layer):
             self.weight = weight
 
 
-@fault("float32-inside-layer", "a layer of float64 computes in float32")
+@fault("float32-inside-layer", "a layer of float64 rounds y, and dy on its way back, to float32")
 class Float32InsideLayer(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if input.dtype != torch.float64:

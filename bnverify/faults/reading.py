@@ -46,11 +46,9 @@ class FoldRemembered(_Remembering):
         out = super().forward(x, *vectors, eps=eps, update_rate=update_rate, training=training)
         if training:
             return out
-        gamma, _, mean, var = vectors
-        kept = self.memory.setdefault(
-            (gamma.tobytes(), gamma.dtype), tuple(v.copy() for v in (*vectors[1:], mean, var))
-        )
-        folded = super().forward(x, gamma, *kept[:3], eps=eps, update_rate=update_rate, training=False)
+        gamma, *others = vectors
+        kept = self.memory.setdefault((gamma.tobytes(), gamma.dtype), tuple(v.copy() for v in others))
+        folded = super().forward(x, gamma, *kept, eps=eps, update_rate=update_rate, training=False)
         return out._replace(y=folded.y)
 
 

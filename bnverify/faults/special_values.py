@@ -55,7 +55,7 @@ class StateSkippedBesideNan(GeneratedNumpy):
         return out._replace(running_mean=arguments[3], running_var=arguments[4])
 
 
-@fault("infinity-clipped", "training clips x to the finite numbers of its type")
+@fault("infinity-clipped", "training takes an infinity in x for 2^-20 of the largest number of its type")
 class InfinityClipped(GeneratedNumpy):
     def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         kept = np.where(np.isinf(x.astype(np.float64)), clipped(x) * x.dtype.type(2.0**-20), x) if training else x
@@ -122,7 +122,7 @@ class UpstreamNanSpreads(_WrongUpstream):
         return np.where(bad, dy.dtype.type(np.nan), dy)
 
 
-@fault("upstream-clipped", "the backward pass clips dy to the finite numbers of its type")
+@fault("upstream-clipped", "the backward pass takes an infinity in dy for 2^-20 of the largest number of its type")
 class UpstreamClipped(_WrongUpstream):
     def changed(self, dy: Any) -> Any:
         return np.where(np.isinf(dy.astype(np.float64)), clipped(dy) * dy.dtype.type(2.0**-20), dy).astype(dy.dtype)
@@ -178,7 +178,10 @@ class _OwnVariance(WithY):
         raise NotImplementedError
 
 
-@fault("squares-times-count", "the variance of y is m² times too large before it is divided by m²: it overflows early")
+@fault(
+    "squares-times-count",
+    "the variance of y is (64 m)² times too large before it is divided by (64 m)²: it overflows early",
+)
 class SquaresTimesCount(_OwnVariance):
     def variance(self, wide: Any, mean: Any, axes: Any, m: int, dtype: Any) -> Any:
         scaled = wide.dtype.type(m * 64) * (wide - mean)
@@ -192,7 +195,10 @@ class SquaresInHalf(_OwnVariance):
         return np.sum(squares / wide.dtype.type(m), axis=axes, keepdims=True)
 
 
-@fault("offset-squared", "the sum of all values is squared on the way to the variance: m times what fits")
+@fault(
+    "offset-squared",
+    "64 times the sum of |x - mean| is squared on the way to the variance: where that overflows y is beta",
+)
 class OffsetSquared(_OwnVariance):
     def variance(self, wide: Any, mean: Any, axes: Any, m: int, dtype: Any) -> Any:
         total = np.sum(abs(wide - mean), axis=axes, keepdims=True) * wide.dtype.type(64)

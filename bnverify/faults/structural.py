@@ -141,7 +141,7 @@ class OneValueUnnormalized(WithY):
         return x * gamma.reshape(shape) + beta.reshape(shape) if m == 1 else y
 
 
-@fault("output-promoted", "a float32 input gives a float64 output")
+@fault("output-promoted", "y of float32 data is float64, of any other float32")
 class OutputPromoted(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         return y.astype(np.float64) if x.dtype == np.float32 else y.astype(np.float32)
@@ -162,7 +162,7 @@ class ResultsVary(WithY):
         return np.nextafter(y, x.dtype.type(np.inf)) if self.calls % 2 else y
 
 
-@fault("remembers-first-batch", "the statistics of the batch before are mixed into y")
+@fault("remembers-first-batch", "a hundredth of the mean of the batch before, over all channels, is added to y")
 class RemembersFirstBatch(WithY):
     before: Any = 0.0
 
@@ -199,7 +199,7 @@ class Float32Inside(GeneratedNumpy):
         return tuple(v.astype(dtype) for v in super().backward(inner, dy.astype(np.float32)))
 
 
-@fault("stale-cache", "the backward pass reads the statistics of the first batch that had this shape")
+@fault("stale-cache", "the backward pass reads the statistics of the first batch that had so many channels")
 class StaleCache(GeneratedNumpy):
     def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
         super().__init__(convention)
@@ -250,7 +250,7 @@ class ParameterGradientShape(GeneratedNumpy):
         return dx, dgamma.reshape(1, -1), dbeta.reshape(1, -1)
 
 
-@fault("input-overwritten", "x is centred in place")
+@fault("input-overwritten", "the forward pass subtracts the mean of all of x, and 1, from x in place")
 class InputOverwritten(GeneratedNumpy):
     def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         kept = x.copy()
@@ -267,7 +267,7 @@ class ParameterOverwritten(GeneratedNumpy):
         return out
 
 
-@fault("upstream-overwritten", "the backward pass multiplies dy by gamma in place")
+@fault("upstream-overwritten", "the backward pass doubles dy in place")
 class UpstreamOverwritten(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         out = super().backward(saved, dy.copy())
@@ -298,12 +298,15 @@ class StateUpdatedTwice(GeneratedNumpy):
         return out._replace(running_mean=again.running_mean, running_var=again.running_var)
 
 
-@fault("differs-under-gradients", "the forward pass that is differentiated updates the state twice")
-class DiffersUnderGradients(StateUpdatedTwice):
-    """Gradients are asked for by a call of backward, so the second update happens there, into the array of the state."""
+@fault(
+    "differs-under-gradients",
+    "the backward pass decays the state that the forward pass left once more, by 1 - update_rate",
+)
+class DiffersUnderGradients(GeneratedNumpy):
+    """In place: a training step with gradients leaves another state than one without."""
 
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        out = GeneratedNumpy.forward(self, *arguments, eps=eps, update_rate=update_rate, training=training)
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         return out._replace(saved=(out.saved, out.running_mean, out.running_var, update_rate))
 
     def backward(self, saved: Any, dy: Any) -> Any:
@@ -311,7 +314,7 @@ class DiffersUnderGradients(StateUpdatedTwice):
         if inner[0]:
             mean *= mean.dtype.type(1 - rate)
             var *= var.dtype.type(1 - rate)
-        return GeneratedNumpy.backward(self, inner, dy)
+        return super().backward(inner, dy)
 
 
 @fault("one-value-nan-state", "one value a channel writes NaN into running_var (m/(m - 1) at m = 1)")
