@@ -87,7 +87,7 @@ def check(
             seed=seed,
             dtype=dtype,
             settings=parse_settings(settings),
-            progress=progress,
+            progress=_after_the_imports(progress),
         )
     if json_path is not None:
         try:
@@ -101,6 +101,18 @@ def check(
         drop_output()
     gc.freeze()  # or the interpreter looks through everything once more at its end, for half a second
     return report.exit_code
+
+
+def _after_the_imports(progress: Callable[..., None] | None) -> Callable[..., None]:
+    """Return ``progress`` that, before the first property, takes what is imported by then from the garbage collector."""
+
+    def move(number: int, *rest: Any) -> None:
+        if number == 0:
+            gc.freeze()
+        if progress is not None:
+            progress(number, *rest)
+
+    return move
 
 
 @commands.command()

@@ -120,8 +120,6 @@ class _Allowance:
     until: float
     enough: int
     patience: int
-    skipped: int
-    """Cases that are drawn first and not looked at."""
     started: float = field(default_factory=time.perf_counter)
 
     def cases_now(self) -> int:
@@ -258,7 +256,7 @@ class _Run:
         left = [p for p in self.subject.dtypes if planes or p not in self.visited]
         if left and self.failure is None:
             rest = [self.subject.with_capabilities(dtypes=(precision,), **planes) for precision in left]
-            self._draw(power, rest, len(rest), patience=1, skipped=len(rest))
+            self._draw(power, rest, len(rest), patience=1, smallest=False)
 
     def _sharpen(self, power: Power) -> None:
         """Where power is missing still, go on in the precisions that can show every fault."""
@@ -267,20 +265,23 @@ class _Run:
             self._draw(power, [self.subject.with_capabilities(dtypes=sharp)], self.profile.cases)
 
     def _draw(
-        self, power: Power, subjects: Sequence[Subject], enough: int, patience: int = PATIENCE, skipped: int = 0
+        self, power: Power, subjects: Sequence[Subject], enough: int, patience: int = PATIENCE, smallest: bool = True
     ) -> None:
-        """Let Hypothesis draw a case for each subject in turn, until they are enough, time is up, or one fails."""
+        """Let Hypothesis draw a case for each subject in turn, until they are enough, time is up, or one fails.
+
+        smallest: begin with the smallest case of all, as Hypothesis does.
+        """
         until = time.perf_counter() + self.profile.seconds * len(subjects)
-        allowed = _Allowance(power, self.cases + enough, until, enough, patience, skipped)
+        allowed = _Allowance(power, self.cases + enough, until, enough, patience)
 
         def one_each(drawn: tuple[Any, ...]) -> None:  # short, for Hypothesis reads the source of it in every run
-            worst = max(self._one(case, more, allowed) for case, more in drawn)
+            worst = max((self._one(case, more, allowed) for case, more in drawn), default=0.0)
             if not self.failing:
                 _ = hypothesis.target(min(worst, 1e9), label="error / bound")
 
         phases = [Phase.generate, Phase.target] + ([Phase.shrink] if self.shrink else [])
         settings = hypothesis.settings(
-            max_examples=(patience * enough + skipped) // len(subjects),
+            max_examples=patience * enough // len(subjects) + (not smallest),
             database=None,
             deadline=None,
             phases=phases,
@@ -288,7 +289,9 @@ class _Run:
             suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
             print_blob=False,
         )
-        each = st.tuples(*map(self._strategy, subjects))
+        each: SearchStrategy[tuple[Any, ...]] = st.tuples(*map(self._strategy, subjects))
+        if not smallest:
+            each = _but_the_smallest(each)
         test = settings(hypothesis.seed(self.seed)(hypothesis.given(each)(one_each)))
         try:
             test()
@@ -305,9 +308,6 @@ class _Run:
         now = time.perf_counter()
         if self.failing and now > self._shrink_deadline:
             raise _Enough
-        if allowed.skipped:
-            allowed.skipped -= 1
-            return 0.0
         if not self.failing:
             if self.cases >= allowed.cases_now() or (now > allowed.late_now() and self.cases >= self.profile.fewest):
                 raise _Enough
@@ -343,6 +343,12 @@ class _Run:
         size = (judged.x.size, len(repr(judged)))
         if self.failure is None or size < self.failure[0]:
             self.failure, self.failing_at = (size, finding), (case, drawn)
+
+
+@st.composite
+def _but_the_smallest(draw: st.DrawFn, each: SearchStrategy[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return a strategy whose smallest value, the first that is tried, is empty."""
+    return draw(each) if draw(st.integers(0, 2**16)) else ()
 
 
 def _gradient_mutations(prop: Property) -> list[str]:
