@@ -17,6 +17,10 @@ from bnverify.precision import DTYPES, HALF, Precision
 Array = np.ndarray[Any, np.dtype[Any]]
 DATA = ("x", "dy")
 CHANNEL = ("gamma", "beta", "running_mean", "running_var")
+STATE = ("running_mean", "running_var")
+GRADIENTS = ("dx", "dgamma", "dbeta")
+SECONDS = ("second_x", "second_gamma", "second_dy")
+"""What is given, (N, C, *S) and (C,); what is stored; gradients, and those of the backward pass."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,9 @@
 
 from bnverify import bounds
 from bnverify.adapters.generated import references
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_close
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -44,7 +43,7 @@ def require_agreement(subject, case, way):
     other = subject.ways[way]
     gradients = subject.lacks("gradients") is None
     state = subject.lacks("state") is None and case.count > subject.convention.correction
-    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
+    names = ("y", *(GRADIENTS if gradients else ()), *(STATE if state else ()))
     right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
     require_alike(subject.run(case, gradients=gradients), other.run(case, gradients=gradients), right, names, case, way)
     if subject.lacks("inference") is None:
@@ -76,7 +75,7 @@ def agreement_of_memory_formats(subject, case):
     """x and dy both lie in one format: what becomes of mixed ones is the matter of the properties of layouts."""
     gradients = subject.lacks("gradients") is None
     state = subject.lacks("state") is None and case.count > subject.convention.correction
-    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
+    names = ("y", *(GRADIENTS if gradients else ()), *(STATE if state else ()))
     right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
     if case.dtype != case.parameter_dtype:
         right["dbeta"] = right["dbeta"].rounded(case.dtype)  # see layouts.py

@@ -1,10 +1,9 @@
 """Contracts: nothing is changed that should not be, the same call gives the same, outputs have their form."""
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 def modes(subject):
@@ -169,7 +168,7 @@ def double_precision(subject, case):
     for training, gradients in modes(subject):
         observed = subject.run(case, training=training, gradients=gradients)
         expected = dict(bounds.training(case) if training else bounds.inference(case))
-        names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+        names = ["y", *(GRADIENTS if gradients else ())]
         if training and subject.lacks("state") is None:
             expected |= bounds.running(case, subject.convention.correction)
             names += STATE

@@ -4,12 +4,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, require_expected, require_form, require_same, require_zero
 from bnverify.convention import CUMULATIVE
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
-GRADIENTS = ("dx", "dgamma", "dbeta")
 SOURCE = "a layer is a function of its inputs and of its stored statistics"
 TIMES = 24
 """Calls in a row: one in twenty that differs is among them."""

@@ -10,12 +10,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected
 from bnverify.memory import LAYOUTS
 from bnverify.property import conformance_property
 
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channels"))}
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -32,7 +31,7 @@ def rank(subject, case):
     for around in _shapes(subject, case.count):
         shaped = case.changed(**{name: _shaped(case, name, around) for name in ("x", "dy")})
         observed, expected = subject.run(shaped, gradients=gradients), dict(bounds.training(case))
-        names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+        names = ["y", *(GRADIENTS if gradients else ())]
         if state:
             expected |= bounds.running(case, subject.convention.correction)
             names += STATE

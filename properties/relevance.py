@@ -3,12 +3,11 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected, require_form, require_outputs, require_same
 from bnverify.convention import CUMULATIVE
 from bnverify.property import conformance_property
 
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 SOURCE = "from the definition"
 OTHER = {
     "x": lambda case: case.x[::-1] * 2 - 1,

@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_same
 from bnverify.convention import CUMULATIVE
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
-STATE = ("running_mean", "running_var")
 MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5)}
 """Whether each call is one of training."""
 

@@ -1,17 +1,17 @@
 """Sizes: counts and channels just beyond powers of two and beyond 16 bits, and lengths that coincide."""
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected
 from bnverify.property import conformance_property
 
 SOURCE = "the program, in which no length is singled out"
-STATE = ("running_mean", "running_var")
 
 
 def require_right(subject, case):
     """Judge everything that the subject offers on one case: y and gradients in training and inference, and the state."""
     gradients = subject.lacks("gradients") is None
-    names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+    names = ["y", *(GRADIENTS if gradients else ())]
     expected = dict(bounds.training(case))
     if subject.lacks("state") is None:
         names += STATE

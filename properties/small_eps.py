@@ -1,10 +1,10 @@
 """Small eps: it is used as it is given, also where kernels have a least eps of their own."""
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
 ROOTS = (2.0**-10, 2.0**-14, 2.0**-20)
 """The roots of the eps that are given: 1e-6, 4e-9 and 9e-13."""
 
@@ -54,7 +54,7 @@ def _require_right(subject, case, training):
     gradients = subject.lacks("gradients" if training else "inference_gradients") is None
     observed = subject.run(case, training=training, gradients=gradients)
     expected = dict(bounds.training(case) if training else bounds.inference(case))
-    names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+    names = ["y", *(GRADIENTS if gradients else ())]
     if training and subject.lacks("state") is None:
         expected |= bounds.running(case, subject.convention.correction)
         names += STATE

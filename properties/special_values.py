@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from bnverify import bounds
 from bnverify.bounds import Expected
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_form
 from bnverify.oracle import Exact
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
-STATE = ("running_mean", "running_var")
 SOURCE = "IEEE 754, section 6: infinities and NaN propagate; every value of a channel goes into its mean"
 DRAWS = {
     "value": lambda subject: st.sampled_from([np.nan, np.inf, -np.inf]),
@@ -78,7 +78,7 @@ def not_finite_in_training(subject, case, value, place):
         return
     y = case.rows(require_form(observed.y, case.x.shape, what="y", case=one))
     require_not_finite(y[channel], f"a y of channel {channel}, which holds {value}", one)
-    expected, names = dict(bounds.training(case)), ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
+    expected, names = dict(bounds.training(case)), ["y", *(GRADIENTS if gradients else ())]
     if subject.lacks("state") is None:
         expected |= bounds.running(case, subject.convention.correction)
         names += STATE
@@ -101,7 +101,7 @@ def not_finite_upstream(subject, case, value, place):
     if observed is None:
         return
     require_expected(observed.y, expected["y"], what="y", case=one)
-    require_others(observed, expected, ("dx", "dgamma", "dbeta"), channel, one, "in training")
+    require_others(observed, expected, GRADIENTS, channel, one, "in training")
     dbeta = require_form(observed.dbeta, case.gamma.shape, what="dbeta", case=one)
     require_not_finite(dbeta[channel], f"dbeta of channel {channel}, whose dy holds {value}", one)
     if case.gamma[channel] != 0:
@@ -180,7 +180,7 @@ def next_to_overflow(subject, case):
 
 def require_right(subject, case):
     gradients = subject.lacks("gradients") is None
-    names, expected = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())], dict(bounds.training(case))
+    names, expected = ["y", *(GRADIENTS if gradients else ())], dict(bounds.training(case))
     if subject.lacks("state") is None:
         expected |= bounds.running(case, subject.convention.correction)
         names += STATE

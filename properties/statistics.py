@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import require, require_close, require_expected, require_finite, require_form
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
 U = bounds.UNIT["float64"]
 
 

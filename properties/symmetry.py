@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import CHANNEL, GRADIENTS, STATE
 from bnverify.compare import require_close, require_form
 from bnverify.property import conformance_property
 
 SEED = {"seed": lambda subject: st.integers(0, 2**16)}
 SOURCE = "the program's symmetry: every sum runs over all values of one channel"
-CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 
 
 def outputs(subject):
@@ -18,8 +18,8 @@ def outputs(subject):
     state = subject.lacks("state") is None
     return (
         "y",
-        *(("dx", "dgamma", "dbeta") if gradients else ()),
-        *(("running_mean", "running_var") if state else ()),
+        *(GRADIENTS if gradients else ()),
+        *(STATE if state else ()),
     )
 
 

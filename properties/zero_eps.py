@@ -3,12 +3,10 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, require, require_expected, require_form
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
-
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bnverify.case import STATE
 from bnverify.faults.structural import fault
 
 Tensor = torch.Tensor
@@ -334,5 +335,5 @@ class CumulativeCountsInference(_Cumulative):
 @fault("statistics-lost-without-affine", "affine=False: loading a saved state leaves the statistics as they were")
 class StatisticsLostWithoutAffine(Layer):
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        own = {} if self.affine else {n: getattr(self, n).clone() for n in ("running_mean", "running_var")}
+        own = {} if self.affine else {n: getattr(self, n).clone() for n in STATE}
         return super().load_state_dict({**state_dict, **own}, strict, assign)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
+from bnverify.case import STATE
 from bnverify.faults.layers import Layer
 from bnverify.faults.structural import fault
 from bnverify.faults.torch_functions import without_correction
@@ -188,7 +189,7 @@ class UpdateDroppedUnlessRead(Layer):
         return y
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("running_mean", "running_var"):
+        if name in STATE:
             self.written()
         return super().__getattr__(name)
 
@@ -196,7 +197,7 @@ class UpdateDroppedUnlessRead(Layer):
         """Write what is pending into the buffers."""
         later, self.pending = self.pending, None
         if later is not None:
-            for name, value in zip(("running_mean", "running_var"), later, strict=True):
+            for name, value in zip(STATE, later, strict=True):
                 stored = self._buffers[name]
                 _ = None if stored is None else stored.copy_(value)
 
