@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from bnverify.errors import UsageError
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, sample_axis
 from bnverify.precision import DTYPES, HALF, Precision
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -100,6 +100,11 @@ class Case:
     def count(self) -> int:
         """m, the number of values a channel."""
         return channel_layout(self.x.shape, self.channel_axis)[2]
+
+    @property
+    def sample_axis(self) -> int:
+        """The first axis that is not the channels'."""
+        return sample_axis(self.x.shape, self.channel_axis)
 
     def rows(self, data: Array) -> Array:
         """Return data of the shape of x as (C, m)."""

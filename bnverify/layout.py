@@ -15,3 +15,8 @@ def channel_layout(shape: Sequence[int], channel_axis: int) -> tuple[tuple[int, 
     axis = range(len(shape))[channel_axis]
     axes = tuple(k for k in range(len(shape)) if k != axis)
     return axes, tuple(shape[axis] if k == axis else 1 for k in range(len(shape))), prod([shape[k] for k in axes])
+
+
+def sample_axis(shape: Sequence[int], channel_axis: int) -> int:
+    """Return the first axis that is not the channels'."""
+    return 1 if range(len(shape))[channel_axis] == 0 else 0

@@ -16,7 +16,7 @@ MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5
 
 def batch(case, k):
     """Return another batch for the call k; every second one is smaller, where two values a channel are left."""
-    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
+    axis = case.sample_axis
     n = case.x.shape[axis]
     fewer = n - 1 if k % 2 and case.count // n * (n - 1) > 1 else n
     part = (*(slice(None),) * axis, slice(fewer))
