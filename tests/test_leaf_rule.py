@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "alternatives",
         "assembling",
+        "judging",
         "observation",
         "observing",
         "planned",
