@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "alternatives",
         "assembling",
         "judging",
+        "lives",
         "observation",
         "observing",
         "planned",
