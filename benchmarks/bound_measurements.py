@@ -18,7 +18,7 @@ import numpy as np
 from algorithms import ALGORITHMS, Array, Step
 
 from bnverify import bounds
-from bnverify.case import Case
+from bnverify.case import GRADIENTS, Case
 
 DATE = "2026-11-21"
 SEED = 20261121
@@ -187,7 +187,7 @@ def ratios(step: Step, expected: bounds.Expectations) -> tuple[Array, Array]:
         for name, value in got.items():
             ratio = np.nan_to_num(expected[name].exact.error(value) / expected[name].bound.value, nan=np.inf)
             found[name] = ratio.max(axis=0) if ratio.ndim == 2 else ratio
-    return found["y"], np.maximum.reduce([found[name] for name in ("dx", "dgamma", "dbeta")])
+    return found["y"], np.maximum.reduce([found[name] for name in GRADIENTS])
 
 
 class Results:

@@ -112,11 +112,12 @@ def test_bnverify_check(batch_norm, request):
     from bnverify.grading.forms import form_of, subject_in
     from bnverify.probing import probe
     from bnverify.runner import PROFILES, run_property
+    from bnverify.suite import naming_first
 
     profile, graded = os.environ.get(PROFILE, "ci"), getattr(request.node, "callspec", None)
     name = graded.params["batch_norm"][1] if graded is not None else ""
     with single_thread():
         subject = probe(subject_in(form_of("torch-module"), batch_norm, "graded"))
-        for prop in sorted(chosen_properties(profile, None, 0), key=lambda p: name not in p.catches):
+        for prop in naming_first(name, chosen_properties(profile, None, 0)):
             outcome = run_property(prop, subject, PROFILES[profile], 0, shrink=False)
             assert outcome.status not in ("failed", "errored"), f"{prop.name}: {outcome.message}"

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from bnverify import bounds, oracle
 from bnverify.arithmetic import Arithmetic
-from bnverify.case import Array, Case, DirectedCase
+from bnverify.case import SECONDS, STATE, Array, Case, DirectedCase
 from bnverify.compare import Disagreement, require_expected
 from bnverify.convention import Convention
 from bnverify.errors import MissingExtraError, UsageError
@@ -145,8 +145,6 @@ class _Lazily(Mapping[str, T], Generic[T]):
 STEP = ("y", "dx", "dgamma", "dbeta")
 BATCH = {"batch_mean": "running_mean", "batch_var": "running_var"}
 """The batch's own statistics are what a running update leaves that forgets all that was before."""
-STATE = ("running_mean", "running_var")
-SECONDS = ("second_x", "second_gamma", "second_dy")
 
 
 def _alone(case: Case) -> Case:

@@ -21,7 +21,6 @@ from bnverify.expectation import Bound as Bound
 from bnverify.expectation import Expectations as Expectations
 from bnverify.expectation import Expected as Expected
 from bnverify.precision import UNIT as UNIT
-from bnverify.rounding_errors import SECONDS as SECONDS
 from bnverify.rounding_errors import VALID as VALID
 
 SHARPER = 1000.0

@@ -11,12 +11,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from bnverify.errors import UsageError
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, from_rows, rows_of, sample_axis
 from bnverify.precision import DTYPES, HALF, Precision
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DATA = ("x", "dy")
 CHANNEL = ("gamma", "beta", "running_mean", "running_var")
+STATE = ("running_mean", "running_var")
+GRADIENTS = ("dx", "dgamma", "dbeta")
+SECONDS = ("second_x", "second_gamma", "second_dy")
+"""What is given, (N, C, *S) and (C,); what is stored; gradients, and those of the backward pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,17 +101,20 @@ class Case:
         """m, the number of values a channel."""
         return channel_layout(self.x.shape, self.channel_axis)[2]
 
+    @property
+    def sample_axis(self) -> int:
+        """The first axis that is not the channels'."""
+        return sample_axis(self.x.shape, self.channel_axis)
+
     def rows(self, data: Array) -> Array:
         """Return data of the shape of x as (C, m)."""
-        axis = range(data.ndim)[self.channel_axis]
-        return data.transpose(axis, *range(axis), *range(axis + 1, data.ndim)).reshape(self.channels, -1)
+        rows: Array = rows_of(data, self.channel_axis)
+        return rows
 
     def unrows(self, rows: Array) -> Array:
         """Return (C, m) values in the shape of x."""
-        shape = self.x.shape
-        axis = range(len(shape))[self.channel_axis]
-        whole = rows.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :])
-        return whole.transpose(*range(1, axis + 1), 0, *range(axis + 1, len(shape)))
+        data: Array = from_rows(rows, self.x.shape, self.channel_axis)
+        return data
 
     def per_channel(self, values: Array) -> Array:
         """Return (C,) values in the shape that broadcasts against x."""

@@ -120,13 +120,22 @@ def require_expected(got: Array | None, expected: Expected, *, what: str, case: 
 
 
 def require_outputs(
-    observed: Outputs, expected: Mapping[str, Expected], names: Sequence[str], *, case: Case, known: bool = False
+    observed: Outputs,
+    expected: Mapping[str, Expected],
+    names: Sequence[str],
+    *,
+    case: Case,
+    known: bool = False,
+    what: str = "",
 ) -> None:
-    """Raise a disagreement unless every output named lies within its bound; of ``known`` answers the bits are recorded."""
+    """Raise a disagreement unless every output named lies within its bound; of ``known`` answers the bits are recorded.
+
+    what: words that follow the name of an output in the message.
+    """
     for name in names:
         if known:
             _ = require_bits(observed[name], expected[name].exact, what=name, case=case)
-        require_expected(observed[name], expected[name], what=name, case=case)
+        require_expected(observed[name], expected[name], what=f"{name} {what}".rstrip(), case=case)
 
 
 def require_close(got: Array | None, other: Array | None, *, bound: Bound, what: str, case: Case) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 
 def channel_layout(shape: Sequence[int], channel_axis: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
@@ -15,3 +16,21 @@ def channel_layout(shape: Sequence[int], channel_axis: int) -> tuple[tuple[int, 
     axis = range(len(shape))[channel_axis]
     axes = tuple(k for k in range(len(shape)) if k != axis)
     return axes, tuple(shape[axis] if k == axis else 1 for k in range(len(shape))), prod([shape[k] for k in axes])
+
+
+def sample_axis(shape: Sequence[int], channel_axis: int) -> int:
+    """Return the first axis that is not the channels'."""
+    return 1 if range(len(shape))[channel_axis] == 0 else 0
+
+
+def rows_of(x: Any, channel_axis: int) -> Any:
+    """Return a NumPy array of the shape of x as (C, m)."""
+    axis = range(x.ndim)[channel_axis]
+    return x.transpose(axis, *range(axis), *range(axis + 1, x.ndim)).reshape(x.shape[axis], -1)
+
+
+def from_rows(rows: Any, shape: Sequence[int], channel_axis: int) -> Any:
+    """Return (C, m) values of a NumPy array in the shape of x."""
+    axis = range(len(shape))[channel_axis]
+    whole = rows.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :])
+    return whole.transpose(*range(1, axis + 1), 0, *range(axis + 1, len(shape)))

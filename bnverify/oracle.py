@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from bnverify.case import Array, Case, DirectedCase
+from bnverify.case import SECONDS, STATE, Array, Case, DirectedCase
 from bnverify.generated import oracle_functions as printed
 
 PRECISION = 128
@@ -122,7 +122,7 @@ def second(case: DirectedCase, *, training: bool, precision: int = PRECISION) ->
             dy = list(map(arb, case.rows(case.dy)[k].tolist()))
             function: Any = printed.training_seconds if training else printed.inference_seconds
             rows.append(function(*own, dy, *direction))
-        return _collect(case, ("second_x", "second_gamma", "second_dy"), rows)
+        return _collect(case, SECONDS, rows)
 
 
 def _channel(case: Case, k: int, training: bool) -> list[Any]:
@@ -147,7 +147,7 @@ def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answe
                 case.rows(case.x).tolist(), case.running_mean.tolist(), case.running_var.tolist(), strict=True
             )
         ]
-        return _collect(case, ("running_mean", "running_var"), rows)
+        return _collect(case, STATE, rows)
 
 
 class _precision:

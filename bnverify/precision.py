@@ -58,6 +58,11 @@ def offered(dtypes: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in named for name in names))
 
 
+def is_half(array: Any) -> bool:
+    """Return whether a NumPy array is of a half type."""
+    return str(array.dtype) in HALF
+
+
 @cache
 def largest(dtype: str) -> float:
     """Return the largest finite number."""

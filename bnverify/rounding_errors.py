@@ -27,7 +27,7 @@ import numpy as np
 
 from bnverify import oracle
 from bnverify.arithmetic import Arithmetic
-from bnverify.case import Array, Case, DirectedCase
+from bnverify.case import GRADIENTS, SECONDS, Array, Case, DirectedCase
 from bnverify.expectation import Bound, Expectations, Expected
 from bnverify.generated import bound_functions as printed
 from bnverify.precision import Precision, largest
@@ -40,8 +40,6 @@ VALID = 0.25
 FAR = 2.0**170
 """Where s is beyond this or below its inverse, s**6 is no float64: there bounds may overflow, and right code on its way."""
 
-GRADIENTS = ("dx", "dgamma", "dbeta")
-SECONDS = ("second_x", "second_gamma", "second_dy")
 DATA_OUTPUTS = ("y", "dx", "ty", "second_x", "second_dy")
 """The outputs that are shaped like x; all others are (C,)."""
 DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tbeta", "ddbeta")}

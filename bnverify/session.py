@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bnverify.calling import caught
-from bnverify.case import Array, Case
+from bnverify.case import GRADIENTS, STATE, Array, Case
 from bnverify.compare import require_form
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ class OpenSession:
     def stored(self, case: Case) -> dict[str, Array]:
         """Return the stored statistics as changes of a case, whose channels they must have."""
         now, shape = self.statistics(), case.gamma.shape
-        return {
-            name: require_form(getattr(now, name), shape, what=name, case=case)
-            for name in ("running_mean", "running_var")
-        }
+        return {name: require_form(getattr(now, name), shape, what=name, case=case) for name in STATE}
 
     def copied(self, how: str) -> OpenSession:
         """Return a copy of the layer, made by ``deepcopy``, by saving and loading its state (``load``), or a ``fresh`` one."""
@@ -96,7 +93,7 @@ class OpenSession:
         def back(dy: Array) -> Gradients:
             with caught():
                 found = backward(self.subject.native(dy))
-            return tuple(self.subject.read(n, v) for n, v in zip(("dx", "dgamma", "dbeta"), found, strict=True))
+            return tuple(self.subject.read(n, v) for n, v in zip(GRADIENTS, found, strict=True))
 
         return self.subject.read("y", y), back
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnverify.calling import Raised as Raised
 from bnverify.calling import caught, one_line
-from bnverify.case import CHANNEL, Array, Case, DirectedCase
+from bnverify.case import CHANNEL, GRADIENTS, SECONDS, STATE, Array, Case, DirectedCase
 from bnverify.convention import Convention
 from bnverify.implementation import Forward, Implementation
 from bnverify.memory import LAYOUTS, Placed, contiguous
@@ -19,11 +19,8 @@ from bnverify.precision import DTYPES
 from bnverify.session import OpenSession as OpenSession
 from bnverify.session import Statistics as Statistics
 
-STATE = ("running_mean", "running_var")
 WAYS = ("compiled", "threads", "cuda")
 """Ways of running a Torch target that must agree."""
-GRADIENTS = ("dx", "dgamma", "dbeta")
-SECONDS = ("second_x", "second_gamma", "second_dy")
 
 
 @dataclass(frozen=True)

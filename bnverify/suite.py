@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -21,6 +22,21 @@ def load() -> tuple[Property, ...]:
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         _ = importlib.import_module(f"{PACKAGE}.{module.name}")
     return tuple(registered().values())
+
+
+@cache
+def naming() -> Mapping[str, tuple[Property, ...]]:
+    """Return the properties that name each fault; a fault that none names is not among the keys."""
+    found: dict[str, list[Property]] = {}
+    for prop in load():
+        for fault in prop.catches:
+            found.setdefault(fault, []).append(prop)
+    return {fault: tuple(properties) for fault, properties in found.items()}
+
+
+def naming_first(fault: str, properties: Sequence[Property]) -> list[Property]:
+    """Return these properties in the order in which to try them on a fault: first those that name it, then quick ones."""
+    return sorted(properties, key=lambda p: (fault not in p.catches, p.slow))
 
 
 def select(pattern: str | None) -> tuple[Property, ...]:

@@ -3,9 +3,8 @@
 from bnverify import bounds
 from bnverify.adapters.generated import references
 from bnverify.compare import require_close
+from bnverify.judging import expectations
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -42,19 +41,17 @@ def agreement(subject, case):
 def require_agreement(subject, case, way):
     """The target run as it is and in another way, in training and inference, differ by at most the sum of their bounds."""
     other = subject.ways[way]
-    gradients = subject.lacks("gradients") is None
-    state = subject.lacks("state") is None and case.count > subject.convention.correction
-    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
-    right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
-    require_alike(subject.run(case, gradients=gradients), other.run(case, gradients=gradients), right, names, case, way)
+    right = expectations(subject, case)
+    gradients = "dx" in right
+    require_alike(subject.run(case, gradients=gradients), other.run(case, gradients=gradients), right, case, way)
     if subject.lacks("inference") is None:
         here, there = subject.run(case, training=False), other.run(case, training=False)
-        require_alike(here, there, bounds.inference(case), ("y",), case, way)
+        right = expectations(subject, case, training=False, gradients=False)
+        require_alike(here, there, right, case, way)
 
 
-def require_alike(here, there, right, names, case, way):
-    for name in names:
-        bound = right[name].bound
+def require_alike(here, there, right, case, way):
+    for name, (_, bound) in right.items():
         require_close(here[name], there[name], bound=bound + bound, case=case, what=f"{name} - {name} ({way})")
 
 
@@ -74,15 +71,13 @@ def require_alike(here, there, right, names, case, way):
 )
 def agreement_of_memory_formats(subject, case):
     """x and dy both lie in one format: what becomes of mixed ones is the matter of the properties of layouts."""
-    gradients = subject.lacks("gradients") is None
-    state = subject.lacks("state") is None and case.count > subject.convention.correction
-    names = ("y", *(("dx", "dgamma", "dbeta") if gradients else ()), *(STATE if state else ()))
-    right = {**bounds.training(case), **(bounds.running(case, subject.convention.correction) if state else {})}
-    if case.dtype != case.parameter_dtype:
+    right = expectations(subject, case)
+    gradients = "dx" in right
+    if gradients and case.dtype != case.parameter_dtype:
         right["dbeta"] = right["dbeta"].rounded(case.dtype)  # see layouts.py
     here = subject.run(case, gradients=gradients)
     there = subject.run(case, gradients=gradients, layouts={"x": "channels-last", "dy": "channels-last"})
-    require_alike(here, there, right, names, case, "channels-last")
+    require_alike(here, there, right, case, "channels-last")
 
 
 @conformance_property(

@@ -1,10 +1,10 @@
 """Contracts: nothing is changed that should not be, the same call gives the same, outputs have their form."""
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
+from bnverify.judging import require_right
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 def modes(subject):
@@ -167,14 +167,7 @@ def state_detached(subject, case):
 )
 def double_precision(subject, case):
     for training, gradients in modes(subject):
-        observed = subject.run(case, training=training, gradients=gradients)
-        expected = dict(bounds.training(case) if training else bounds.inference(case))
-        names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
-        if training and subject.lacks("state") is None:
-            expected |= bounds.running(case, subject.convention.correction)
-            names += STATE
-        for name in names:
-            require_expected(observed[name], expected[name], what=f"{name} in {_mode(training)}", case=case)
+        require_right(subject, case, training=training, gradients=gradients)
 
 
 def _mode(training):

@@ -3,12 +3,11 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import fail, require, require_form, require_outputs, require_same, require_zero
 from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(

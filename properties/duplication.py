@@ -26,7 +26,7 @@ from bnverify.property import conformance_property
     data="unit",
 )
 def duplication(subject, case):
-    axis = 1 if case.channel_axis == 0 else 0
+    axis = case.sample_axis
     twice = case.changed(**{n: np.concatenate([getattr(case, n)] * 2, axis=axis) for n in ("x", "dy")})
     once, stacked = subject.run(case, gradients=True), subject.run(twice, gradients=True)
     right, double = bounds.training(case), bounds.training(twice)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS
 from bnverify.compare import require_close, require_expected, require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
@@ -84,7 +85,7 @@ def norm(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     found = bounds.statistics(case)
     value, bound = {}, {}
-    for name in ("dx", "dgamma", "dbeta"):
+    for name in GRADIENTS:
         whole = expected[name].bound
         value[name] = require_form(observed[name], whole.value.shape, what=name, case=case).astype(np.float64)
         require_finite(value[name], whole, what=name, case=case)
@@ -167,5 +168,5 @@ def upstream_scale(subject, case):
     for power in (-12, 6):
         scaled = case.changed(dy=case.dy.astype(np.float64) * 2.0**power)
         observed, expected = subject.run(scaled, gradients=True), bounds.training(scaled)
-        for name in ("dx", "dgamma", "dbeta"):
+        for name in GRADIENTS:
             require_expected(observed[name], expected[name], what=f"{name} of dy times 2**{power}", case=scaled)

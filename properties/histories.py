@@ -4,12 +4,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, require_expected, require_form, require_same, require_zero
-from bnverify.convention import CUMULATIVE
+from bnverify.lives import batch, rate_of, require_call
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
-GRADIENTS = ("dx", "dgamma", "dbeta")
 SOURCE = "a layer is a function of its inputs and of its stored statistics"
 TIMES = 24
 """Calls in a row: one in twenty that differs is among them."""
@@ -38,16 +37,6 @@ METHODS = {
 """The optional method of a session that a step needs."""
 
 
-def batch(case, k):
-    """Return another batch for the call k; every second one is smaller, where two values a channel are left."""
-    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
-    n = case.x.shape[axis]
-    fewer = n - 1 if k % 2 and case.count // n * (n - 1) > 1 else n
-    part = (*(slice(None),) * axis, slice(fewer))
-    x = (np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k % 5)[part]
-    return case.changed(x=x.astype(case.x.dtype), dy=np.roll(case.dy, k, axis=0)[part])
-
-
 class Life:
     """A layer that is stepped: each step is judged from the parameters and statistics that it found."""
 
@@ -60,9 +49,7 @@ class Life:
 
     def now(self):
         """Return the case of the next call: another batch, and what is stored."""
-        rate = self.case.update_rate
-        if self.subject.convention.update_rate == CUMULATIVE:
-            rate = 1.0 / (round(1 / rate) + self.steps)
+        rate = rate_of(self.subject, self.case, self.steps)
         found = batch(self.case, len(self.done)).changed(update_rate=rate)
         return found.changed(**self.layer.stored(found))
 
@@ -91,15 +78,8 @@ class Life:
         else:
             call = self.layer.quietly if name.startswith("quiet") else self.layer.step
             y = call(now.x, training=training)
-        expected = bounds.training(now) if training else bounds.inference(now)
-        require_expected(y, expected["y"], what=f"y {self.after()}", case=now)
-        stored = self.layer.stored(now)
-        for name in STATE:
-            if training:
-                right = bounds.running(now, self.subject.convention.correction)[name]
-                require_expected(stored[name], right, what=f"{name} {self.after()}", case=now)
-            else:
-                require_same(stored[name], getattr(now, name), what=f"{name} {self.after()}", case=now)
+        found, left = {n: getattr(now, n) for n in STATE}, self.layer.stored(now)
+        require_call(self.subject, now, y, training=training, found=found, left=left, after=self.after())
         self.steps += training
 
     def back(self, which):
@@ -187,10 +167,7 @@ def layer_in_a_row(subject, case):
     """Each state is judged from the one before it."""
     layer, first = subject.session(case), None
     for k in range(TIMES):
-        rate = case.update_rate
-        if subject.convention.update_rate == CUMULATIVE:
-            rate = 1.0 / (round(1 / rate) + k)
-        before = case.changed(update_rate=rate, **layer.stored(case))
+        before = case.changed(update_rate=rate_of(subject, case, k), **layer.stored(case))
         y = layer.step(case.x, training=True)
         first = y if first is None else first
         require_same(y, first, what=f"y of call {k + 1} on one batch", case=case)

@@ -1,11 +1,12 @@
 """Known answers: data whose right outputs are short numbers. Equal bits is the best grade; the derived bound judges."""
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_outputs
 from bnverify.property import conformance_property
 
 SOURCE = "exact arithmetic; eps = r² - v makes the root a power of two"
-FORWARD = (
+WRONG_Y = (
     "variance-over-m-minus-one",
     "variance-about-zero",
     "eps-missing",
@@ -17,7 +18,7 @@ FORWARD = (
     "beta-missing",
     "beta-scaled",
 )
-GRADIENTS = (
+WRONG_GRADIENTS = (
     "dx-mean-path-dropped",
     "dx-variance-path-dropped",
     "dx-variance-path-flipped",
@@ -43,7 +44,7 @@ GRADIENTS = (
         "mean-subtracted-only",
         "y-is-beta",
         "normalized-along-last-axis",
-        *FORWARD,
+        *WRONG_Y,
         "identity",
         "eps-ignored",
         "tail-ignored",
@@ -72,7 +73,7 @@ def known_y(subject, case):
         "upstream-of-sample-zero",
         "dx-zero-in-training",
         "dx-passed-through",
-        *GRADIENTS,
+        *WRONG_GRADIENTS,
         "stale-cache",
         "gradient-missing",
         "gradients-accumulate",
@@ -81,7 +82,7 @@ def known_y(subject, case):
 )
 def known_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
-    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case, known=True)
+    require_outputs(observed, expected, GRADIENTS, case=case, known=True)
 
 
 @conformance_property(
@@ -115,7 +116,7 @@ def known_gradients(subject, case):
 )
 def known_state(subject, case):
     expected, observed = bounds.running(case, subject.convention.correction), subject.run(case)
-    require_outputs(observed, expected, ("running_mean", "running_var"), case=case, known=True)
+    require_outputs(observed, expected, STATE, case=case, known=True)
 
 
 @conformance_property(
@@ -151,4 +152,4 @@ def known_inference(subject, case):
 )
 def known_inference_gradients(subject, case):
     expected, observed = bounds.inference(case), subject.run(case, training=False, gradients=True)
-    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case, known=True)
+    require_outputs(observed, expected, GRADIENTS, case=case, known=True)

@@ -9,13 +9,12 @@ dbeta beside half data than these have: where the data are not contiguous it may
 import numpy as np
 from hypothesis import strategies as st
 
-from bnverify import bounds
-from bnverify.compare import require_expected
+from bnverify import bounds, judging
+from bnverify.case import STATE
+from bnverify.compare import require_expected, require_outputs
 from bnverify.memory import LAYOUTS
 from bnverify.property import conformance_property
 
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channels"))}
 
 
@@ -40,7 +39,8 @@ def layout_input(subject, case, held):
     """For strides of 0 x is first made constant along the axes that ``held`` names; it varies along the others."""
     for layout in LAYOUTS:
         placed = case.changed(x=_constant_along(case, case.x, held)) if layout == "stride-0" else case
-        _require_right(subject, placed, dict.fromkeys(("x", "dy"), layout) if _ambiguous(case) else {"x": layout})
+        layouts = dict.fromkeys(("x", "dy"), layout) if _ambiguous(case) else {"x": layout}
+        _require_right(subject, placed, layouts, judging.modes(subject))
 
 
 @conformance_property(
@@ -58,7 +58,7 @@ def layout_upstream(subject, case, held):
     for of_x in ("contiguous", "channels-last"):
         for layout in [of_x] if _ambiguous(case) else LAYOUTS:
             placed = expanded if layout == "stride-0" else case
-            _require_right(subject, placed, {"x": of_x, "dy": layout})
+            _require_right(subject, placed, {"x": of_x, "dy": layout}, judging.modes(subject))
 
 
 @conformance_property(
@@ -72,8 +72,8 @@ def layout_upstream(subject, case, held):
 )
 def layout_state(subject, case):
     """Strides of 0 in inference only: what is written to an element that stands for many cannot be right."""
-    _require_right(subject, case, dict.fromkeys(STATE, "sliced"), modes=(True,))
-    _require_right(subject, case, dict.fromkeys(STATE, "offset"))
+    _require_right(subject, case, dict.fromkeys(STATE, "sliced"), (True,))
+    _require_right(subject, case, dict.fromkeys(STATE, "offset"), judging.modes(subject))
     if subject.lacks("inference") is None:
         equal = case.changed(**{name: np.full_like(getattr(case, name), getattr(case, name)[0]) for name in STATE})
         for layout, placed in {"sliced": case, "stride-0": equal}.items():
@@ -96,20 +96,11 @@ def _constant_along(case, values, held):
     return np.broadcast_to(first, values.shape).copy()
 
 
-def _require_right(subject, case, layouts, modes=(True, False)):
+def _require_right(subject, case, layouts, modes):
+    where = " and ".join(f"{name} {layout}" for name, layout in layouts.items())
     for training in modes:
-        if not training and subject.lacks("inference") is not None:
-            continue
-        gradients = subject.lacks("gradients" if training else "inference_gradients") is None
-        observed = subject.run(case, training=training, gradients=gradients, layouts=layouts)
-        expected = dict(bounds.training(case) if training else bounds.inference(case))
-        names = ["y", *(GRADIENTS if gradients else ())]
-        if training and subject.lacks("state") is None:
-            expected |= bounds.running(case, subject.convention.correction)
-            names += STATE
-        if case.dtype != case.parameter_dtype:
+        expected = judging.expectations(subject, case, training=training)
+        observed = subject.run(case, training=training, gradients="dx" in expected, layouts=layouts)
+        if case.dtype != case.parameter_dtype and "dbeta" in expected:
             expected["dbeta"] = expected["dbeta"].rounded(case.dtype)
-        where = " and ".join(f"{name} {layout}" for name, layout in layouts.items())
-        for name in names:
-            what = f"{name} in {'training' if training else 'inference'} with {where}"
-            require_expected(observed[name], expected[name], what=what, case=case)
+        require_outputs(observed, expected, tuple(expected), case=case, what=f"{judging.mode(training)} with {where}")

@@ -4,10 +4,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import current_record, require, require_expected, require_form, require_same
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(

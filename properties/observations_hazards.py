@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from bnverify.case import STATE
 from bnverify.observation import Note, observation
 from bnverify.probing import plain_case
 from bnverify.subject import Raised
-
-STATE = ("running_mean", "running_var")
 
 
 def _case(subject, **changes):

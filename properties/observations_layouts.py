@@ -5,13 +5,12 @@ from itertools import combinations, permutations
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import Disagreement, require_expected, require_outputs
 from bnverify.observation import Note, observation
 from bnverify.precision import MIXED
 from bnverify.probing import plain_case
 from bnverify.subject import Raised
-
-STATE = ("running_mean", "running_var")
 
 
 @observation(
@@ -106,7 +105,7 @@ def _wrong(subject, case, layouts, *, training):
     expected = bounds.training(case) if training else bounds.inference(case)
     try:
         observed = subject.run(case, training=training, gradients=True, layouts=layouts)
-        require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case)
+        require_outputs(observed, expected, GRADIENTS, case=case)
     except Raised:
         return False
     except Disagreement:

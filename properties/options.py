@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import fail, require_expected, require_same
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
 SOURCE = "torch.nn.BatchNorm2d"
 
 

@@ -1,12 +1,12 @@
 """Oracle: agreement with exact arithmetic within the derived bound, on data of every conditioning."""
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_outputs
 from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
-GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
 @conformance_property(
@@ -81,7 +81,7 @@ def oracle_y(subject, case):
 )
 def oracle_gradients(subject, case):
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
-    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case)
+    require_outputs(observed, expected, GRADIENTS, case=case)
 
 
 @conformance_property(
@@ -121,7 +121,7 @@ def oracle_inference(subject, case):
 )
 def oracle_inference_gradients(subject, case):
     expected, observed = bounds.inference(case), subject.run(case, training=False, gradients=True)
-    require_outputs(observed, expected, ("dx", "dgamma", "dbeta"), case=case)
+    require_outputs(observed, expected, GRADIENTS, case=case)
 
 
 @conformance_property(
@@ -162,4 +162,4 @@ def oracle_inference_gradients(subject, case):
 )
 def oracle_state(subject, case):
     expected, observed = bounds.running(case, subject.convention.correction), subject.run(case)
-    require_outputs(observed, expected, ("running_mean", "running_var"), case=case)
+    require_outputs(observed, expected, STATE, case=case)

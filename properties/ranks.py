@@ -3,10 +3,9 @@
 import numpy as np
 
 from bnverify import bounds
-from bnverify.compare import require_expected
+from bnverify.compare import require_expected, require_outputs
+from bnverify.judging import expectations, mode
 from bnverify.property import conformance_property
-
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -28,25 +27,21 @@ STATE = ("running_mean", "running_var")
 )
 def rank(subject, case):
     """All shapes are judged by the answers of the case as drawn, which depend on the values of the channels alone."""
-    gradients, state = subject.lacks("gradients") is None, subject.lacks("state") is None
     for around in _shapes(subject, case.count):
         shaped = case.changed(**{name: _shaped(case, name, around) for name in ("x", "dy")})
-        observed, expected = subject.run(shaped, gradients=gradients), dict(bounds.training(case))
-        names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
-        if state:
-            expected |= bounds.running(case, subject.convention.correction)
-            names += STATE
-        _require(observed, expected, names, case, shaped, "training")
+        _require_shaped(subject, case, shaped)
         if subject.lacks("inference") is None:
-            _require(subject.run(shaped, training=False), bounds.inference(case), ["y"], case, shaped, "inference")
+            _require_shaped(subject, case, shaped, training=False, gradients=False)
 
 
-def _require(observed, expected, names, case, shaped, mode):
-    for name in names:
-        right = expected[name]
-        if name in ("y", "dx"):
-            right = right.moved(lambda values: shaped.unrows(case.rows(values)))
-        require_expected(observed[name], right, what=f"{name} in {mode} of x of shape {shaped.x.shape}", case=shaped)
+def _require_shaped(subject, case, shaped, **call):
+    expected = expectations(subject, case, **call)
+    for name in {"y", "dx"} & set(expected):
+        expected[name] = expected[name].moved(lambda values: shaped.unrows(case.rows(values)))
+    training = call.get("training", True)
+    observed = subject.run(shaped, training=training, gradients="dx" in expected)
+    what = f"{mode(training)} of x of shape {shaped.x.shape}"
+    require_outputs(observed, expected, tuple(expected), case=shaped, what=what)
 
 
 def _shapes(subject, count):

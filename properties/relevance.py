@@ -3,12 +3,11 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import require_expected, require_form, require_outputs, require_same
 from bnverify.convention import CUMULATIVE
 from bnverify.property import conformance_property
 
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 SOURCE = "from the definition"
 OTHER = {
     "x": lambda case: case.x[::-1] * 2 - 1,
@@ -56,7 +55,7 @@ def arguments_of_training(subject, case):
     gradients = subject.lacks("gradients") is None
     names = ("y", *GRADIENTS) if gradients else ("y",)
     for one, after in with_other(subject, case, ("x", "gamma", "beta", "eps", *(("dy",) if gradients else ()))):
-        _require_all(subject.run(one, gradients=gradients), bounds.training(one), names, one, after)
+        require_outputs(subject.run(one, gradients=gradients), bounds.training(one), names, case=one, what=after)
 
 
 @conformance_property(
@@ -79,7 +78,7 @@ def arguments_of_training(subject, case):
 )
 def arguments_of_inference(subject, case):
     for one, after in with_other(subject, case, ("x", "beta", "eps", *STATE, "gamma")):
-        _require_all(subject.run(one, training=False), bounds.inference(one), ("y",), one, after)
+        require_outputs(subject.run(one, training=False), bounds.inference(one), ("y",), case=one, what=after)
 
 
 @conformance_property(
@@ -93,7 +92,9 @@ def arguments_of_inference(subject, case):
 )
 def arguments_of_state(subject, case):
     for one, after in with_other(subject, case, ("x", "update_rate", *STATE)):
-        _require_all(subject.run(one), bounds.running(one, subject.convention.correction), STATE, one, after)
+        require_outputs(
+            subject.run(one), bounds.running(one, subject.convention.correction), STATE, case=one, what=after
+        )
 
 
 @conformance_property(
@@ -115,7 +116,7 @@ def irrelevant_to_training(subject, case):
         for name in names:
             require_same(observed[name], first[name], what=f"{name} in training {after}", case=one)
     for one, after in with_other(subject, case, STATE):
-        _require_all(subject.run(one, gradients=gradients), bounds.training(one), names, one, after)
+        require_outputs(subject.run(one, gradients=gradients), bounds.training(one), names, case=one, what=after)
 
 
 @conformance_property(
@@ -204,8 +205,3 @@ def one_buffer_two_roles(subject, case):
     observed = subject.run(same, training=False, alike=alike)
     what = "y with gamma the array of running_var and beta that of running_mean"
     require_expected(observed.y, bounds.inference(same)["y"], what=what, case=same)
-
-
-def _require_all(observed, expected, names, case, after):
-    for name in names:
-        require_expected(observed[name], expected[name], what=f"{name} {after}", case=case)

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, SECONDS
 from bnverify.compare import require_finite, require_form, require_outputs, require_zero
 from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
@@ -63,13 +64,13 @@ def inference_jvp(subject, case):
     needs=["double_backward"],
     data="directed",
     draws={"layout": lambda subject: st.sampled_from(("contiguous", "channels-last", "transposed", "sliced"))},
-    catches=[*SECOND, *systematic("second", *bounds.SECONDS), "second-reads-upstream-as-contiguous"],
+    catches=[*SECOND, *systematic("second", *SECONDS), "second-reads-upstream-as-contiguous"],
     half_is_pure=True,
 )
 def double_backward(subject, case, layout):
     """x, dy and the direction all lie in one layout."""
     found = subject.double_backward(case, layouts=dict.fromkeys(("x", "dy", "vx"), layout))
-    require_outputs(found, bounds.second(case), bounds.SECONDS, case=case)
+    require_outputs(found, bounds.second(case), SECONDS, case=case)
 
 
 @conformance_property(
@@ -83,7 +84,7 @@ def double_backward(subject, case, layout):
 )
 def inference_double_backward(subject, case):
     found = subject.double_backward(case, training=False)
-    require_outputs(found, bounds.second(case, training=False), bounds.SECONDS, case=case)
+    require_outputs(found, bounds.second(case, training=False), SECONDS, case=case)
 
 
 @conformance_property(
@@ -106,7 +107,7 @@ def forward_against_reverse(subject, case):
     """Both sides come from the implementation; each product counts its bound, and m + 4 roundings of float64."""
     observed, ty = subject.run(case, gradients=True), subject.jvp(case)
     right = {**bounds.training(case), **bounds.tangent(case)}
-    found = {"ty": ty, **{name: observed[name] for name in ("dx", "dgamma", "dbeta")}}
+    found = {"ty": ty, **{name: observed[name] for name in GRADIENTS}}
     pairs = {"ty": "dy", "dx": "vx", "dgamma": "vgamma", "dbeta": "vbeta"}
     total, size = np.zeros((2, case.channels))
     limits = []

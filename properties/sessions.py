@@ -4,32 +4,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_same
 from bnverify.convention import CUMULATIVE
+from bnverify.lives import batch, rate_of, require_call
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
-STATE = ("running_mean", "running_var")
 MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5)}
 """Whether each call is one of training."""
-
-
-def batch(case, k):
-    """Return another batch for the call k; every second one is smaller, where two values a channel are left."""
-    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
-    n = case.x.shape[axis]
-    fewer = n - 1 if k % 2 and case.count // n * (n - 1) > 1 else n
-    part = (*(slice(None),) * axis, slice(fewer))
-    return case.changed(x=(np.roll(case.x, k, axis=0) * (1.0 + k % 3) + k)[part], dy=case.dy[part])
-
-
-def rate_of(subject, case, steps):
-    """Return the update_rate after so many training steps: that of the case, unless it is an average over all."""
-    return (
-        1.0 / (round(1 / case.update_rate) + steps)
-        if subject.convention.update_rate == CUMULATIVE
-        else case.update_rate
-    )
 
 
 @conformance_property(
@@ -56,16 +39,8 @@ def modes_in_any_order(subject, case, modes):
         now = batch(case, k).changed(update_rate=rate_of(subject, case, steps), **before)
         y = layer.step(now.x, training=training)
         done = ", ".join("training" if mode else "inference" for mode in modes[: k + 1])
-        expected = bounds.training(now) if training else bounds.inference(now)
-        require_expected(y, expected["y"], what=f"y of the last of the calls {done}", case=now)
-        after = layer.stored(now)
-        for name in STATE:
-            what = f"{name} after the calls {done}"
-            if training:
-                right = bounds.running(now, subject.convention.correction)[name]
-                require_expected(after[name], right, what=what, case=now)
-            else:
-                require_same(after[name], before[name], what=what, case=now)
+        after = f"after the calls {done}"
+        require_call(subject, now, y, training=training, found=before, left=layer.stored(now), after=after)
         steps += training
 
 

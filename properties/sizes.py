@@ -1,32 +1,15 @@
 """Sizes: counts and channels just beyond powers of two and beyond 16 bits, and lengths that coincide."""
 
-from bnverify import bounds
-from bnverify.compare import require_expected
+from bnverify import judging
 from bnverify.property import conformance_property
 
 SOURCE = "the program, in which no length is singled out"
-STATE = ("running_mean", "running_var")
 
 
 def require_right(subject, case):
     """Judge everything that the subject offers on one case: y and gradients in training and inference, and the state."""
-    gradients = subject.lacks("gradients") is None
-    names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
-    expected = dict(bounds.training(case))
-    if subject.lacks("state") is None:
-        names += STATE
-        expected |= bounds.running(case, subject.convention.correction)
-    require_each(subject.run(case, gradients=gradients), expected, names, case, "training")
-    if subject.lacks("inference") is None:
-        gradients = subject.lacks("inference_gradients") is None
-        names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
-        observed = subject.run(case, training=False, gradients=gradients)
-        require_each(observed, bounds.inference(case), names, case, "inference")
-
-
-def require_each(observed, expected, names, case, mode):
-    for name in names:
-        require_expected(observed[name], expected[name], what=f"{name} in {mode}", case=case)
+    for training in judging.modes(subject):
+        judging.require_right(subject, case, training=training)
 
 
 @conformance_property(

@@ -2,9 +2,9 @@
 
 from bnverify import bounds
 from bnverify.compare import require_expected
+from bnverify.judging import modes, require_right
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
 ROOTS = (2.0**-10, 2.0**-14, 2.0**-20)
 """The roots of the eps that are given: 1e-6, 4e-9 and 9e-13."""
 
@@ -28,10 +28,8 @@ def small_eps(subject, case):
         size = root / 4
         state = {"running_mean": case.running_mean * size, "running_var": case.running_var * size**2}
         now = case.changed(x=case.x * size, eps=root**2, **state)
-        for training in (True, False):
-            if not training and subject.lacks("inference") is not None:
-                continue
-            _require_right(subject, now, training)
+        for training in modes(subject):
+            require_right(subject, now, training=training, what=f"with eps = {now.eps:.0e}")
 
 
 @conformance_property(
@@ -48,16 +46,3 @@ def zero_variance_in_inference(subject, case):
     eps = case.eps if subject.fixed_eps else 0.25
     now = case.changed(running_var=0 * case.running_var, eps=eps)
     require_expected(subject.run(now, training=False).y, bounds.inference(now)["y"], what="y in inference", case=now)
-
-
-def _require_right(subject, case, training):
-    gradients = subject.lacks("gradients" if training else "inference_gradients") is None
-    observed = subject.run(case, training=training, gradients=gradients)
-    expected = dict(bounds.training(case) if training else bounds.inference(case))
-    names = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
-    if training and subject.lacks("state") is None:
-        expected |= bounds.running(case, subject.convention.correction)
-        names += STATE
-    for name in names:
-        what = f"{name} in {'training' if training else 'inference'} with eps = {case.eps:.0e}"
-        require_expected(observed[name], expected[name], what=what, case=case)

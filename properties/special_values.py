@@ -10,13 +10,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
-from bnverify.bounds import Expected
+from bnverify.case import GRADIENTS
 from bnverify.compare import current_record, fail, require, require_expected, require_form
-from bnverify.oracle import Exact
+from bnverify.judging import expectations, require_channels, require_right
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
-STATE = ("running_mean", "running_var")
 SOURCE = "IEEE 754, section 6: infinities and NaN propagate; every value of a channel goes into its mean"
 DRAWS = {
     "value": lambda subject: st.sampled_from([np.nan, np.inf, -np.inf]),
@@ -41,18 +40,11 @@ def observed_or_refused(subject, case, **call):
         return None
 
 
-def require_others(observed, expected, names, channel, case, mode):
+def require_others(observed, expected, channel, case):
     """Judge every channel but one."""
-    for name in names:
-        axis = range(case.x.ndim)[case.channel_axis] if expected[name].exact.hi.shape == case.x.shape else 0
-
-        def kept(values, axis=axis):
-            return np.delete(values, channel, axis)
-
-        exact, bound = expected[name]
-        value = require_form(observed[name], exact.hi.shape, what=name, case=case)
-        right = Expected(Exact(*map(kept, (exact.hi, exact.lo, exact.radius))), bound.mapped(kept))
-        require_expected(kept(value), right, what=f"{name} {mode} of the channels beside channel {channel}", case=case)
+    others = np.delete(np.arange(case.channels), channel)
+    what = f"in training of the channels beside channel {channel}"
+    require_channels(observed, expected, others, case=case, what=what)
 
 
 def require_not_finite(values, what, case):
@@ -71,18 +63,14 @@ def require_not_finite(values, what, case):
     catches=["nan-hidden", "nan-left-out", "nan-spreads", "state-skipped-beside-nan", "infinity-clipped"],
 )
 def not_finite_in_training(subject, case, value, place):
-    gradients = subject.lacks("gradients") is None
     one, channel, _ = spoiled(case, "x", value, place)
-    observed = observed_or_refused(subject, one, gradients=gradients)
+    expected = expectations(subject, case)
+    observed = observed_or_refused(subject, one, gradients="dx" in expected)
     if observed is None:
         return
     y = case.rows(require_form(observed.y, case.x.shape, what="y", case=one))
     require_not_finite(y[channel], f"a y of channel {channel}, which holds {value}", one)
-    expected, names = dict(bounds.training(case)), ["y", *(("dx", "dgamma", "dbeta") if gradients else ())]
-    if subject.lacks("state") is None:
-        expected |= bounds.running(case, subject.convention.correction)
-        names += STATE
-    require_others(observed, expected, names, channel, one, "in training")
+    require_others(observed, expected, channel, one)
 
 
 @conformance_property(
@@ -101,7 +89,7 @@ def not_finite_upstream(subject, case, value, place):
     if observed is None:
         return
     require_expected(observed.y, expected["y"], what="y", case=one)
-    require_others(observed, expected, ("dx", "dgamma", "dbeta"), channel, one, "in training")
+    require_others(observed, {name: expected[name] for name in GRADIENTS}, channel, one)
     dbeta = require_form(observed.dbeta, case.gamma.shape, what="dbeta", case=one)
     require_not_finite(dbeta[channel], f"dbeta of channel {channel}, whose dy holds {value}", one)
     if case.gamma[channel] != 0:
@@ -162,7 +150,7 @@ def place_of(case, channel, within):
     catches=["subnormals-flushed", "half-subnormals-flushed", "negative-zero-left-out"],
 )
 def tiny_values(subject, case):
-    require_right(subject, case)
+    require_training_and_y(subject, case)
 
 
 @conformance_property(
@@ -175,18 +163,11 @@ def tiny_values(subject, case):
     catches=["squares-times-count", "squares-in-half", "offset-squared"],
 )
 def next_to_overflow(subject, case):
+    require_training_and_y(subject, case)
+
+
+def require_training_and_y(subject, case):
+    """Judge training, and y of inference."""
     require_right(subject, case)
-
-
-def require_right(subject, case):
-    gradients = subject.lacks("gradients") is None
-    names, expected = ["y", *(("dx", "dgamma", "dbeta") if gradients else ())], dict(bounds.training(case))
-    if subject.lacks("state") is None:
-        expected |= bounds.running(case, subject.convention.correction)
-        names += STATE
-    observed = subject.run(case, gradients=gradients)
-    for name in names:
-        require_expected(observed[name], expected[name], what=f"{name} in training", case=case)
     if subject.lacks("inference") is None:
-        y = subject.run(case, training=False).y
-        require_expected(y, bounds.inference(case)["y"], what="y in inference", case=case)
+        require_right(subject, case, training=False, gradients=False)

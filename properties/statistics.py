@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
+from bnverify.case import STATE
 from bnverify.compare import require, require_close, require_expected, require_finite, require_form
 from bnverify.property import conformance_property
 
-STATE = ("running_mean", "running_var")
 U = bounds.UNIT["float64"]
 
 
@@ -122,7 +122,7 @@ def cumulative(subject, case, steps):
 )
 def merge(subject, case, cuts):
     """The bound of the whole serves: a merge is one order of summation among all, or perturbs the input by less."""
-    axis = 1 if range(case.x.ndim)[case.channel_axis] == 0 else 0
+    axis = case.sample_axis
     n = case.x.shape[axis]
     edges = [0, *(round(c * n) for c in cuts), n]
     whole = (slice(None),) * axis

@@ -3,12 +3,11 @@
 import numpy as np
 
 from bnverify import bounds
+from bnverify.case import GRADIENTS, STATE
 from bnverify.compare import current_record, require, require_expected, require_form
+from bnverify.judging import modes
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
-
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 
 
 @conformance_property(
@@ -25,9 +24,7 @@ def zero_eps(subject, case):
     if case.channels > 1:
         np.moveaxis(x, case.channel_axis, 0)[0] = 1
     case = case.changed(x=x, eps=0.0)
-    for training in (True, False):
-        if not training and subject.lacks("inference") is not None:
-            continue
+    for training in modes(subject):
         gradients = subject.lacks("gradients" if training else "inference_gradients") is None
         try:
             observed = subject.run(case, training=training, gradients=gradients)

@@ -12,14 +12,13 @@ from campaign.variants import subject as variant
 from bnverify import bounds
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.adapters.implementation import subject_of_implementation
-from bnverify.case import Case
+from bnverify.case import GRADIENTS, STATE, Case
 from bnverify.compare import Disagreement, require_expected
 from bnverify.defects import defects
 from bnverify.faults.catalogue import fault_subject
 from bnverify.subject import Raised, Subject
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own, in forward mode
-STATE = ("running_mean", "running_var")
 
 
 def case_of(*shape: int, dtype: str = "float32", parameters: str = "", **changes: Any) -> Case:
@@ -185,7 +184,7 @@ def test_right_code_is_not_failed_by_a_gradient_that_is_zero(name: str) -> None:
     case = case_of(*shape, dy=np.ones(shape))
     expected, observed = bounds.training(case), subject.run(case, gradients=True)
     assert abs(expected["dx"].exact.hi).max() < 1e-30
-    for output in ("dx", "dgamma", "dbeta"):
+    for output in GRADIENTS:
         require_expected(observed[output], expected[output], what=output, case=case)
 
 

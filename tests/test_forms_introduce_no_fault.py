@@ -15,14 +15,14 @@ from bnverify.checking import single_thread
 from bnverify.faults.catalogue import names
 from bnverify.faults.structural import FAULTS
 from bnverify.grading import expressing
-from bnverify.grading.expressing import faults, made, missing, named_by, reason_of_silence, rights, silent
+from bnverify.grading.expressing import faults, made, missing, reason_of_silence, rights, silent
 from bnverify.grading.forms import FORMS, Form, form_of, given, subject_in
 from bnverify.grading.right import Folded, OneByOne, Wider
 from bnverify.outcome import Outcome
 from bnverify.probing import probe
 from bnverify.property import CAPABILITIES, Property
 from bnverify.runner import PROFILES, run_property
-from bnverify.suite import load
+from bnverify.suite import load, naming
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own, in forward mode
 TABLE = Path(expressing.__file__).with_name("silent.toml")
@@ -66,7 +66,7 @@ def alarms(outcomes: list[Outcome]) -> list[str]:
 def passes_by(form: Form, fault: str, profile: str = "quick") -> str:
     """Return nothing where a property that names the fault tells on it in this form, else what they said."""
     lacks, said = missing(form), []
-    for prop in named_by()[fault]:
+    for prop in naming()[fault]:
         if reason_of_silence(form, prop, lacks):
             continue
         (outcome,) = judged(form, fault, [prop], profile)

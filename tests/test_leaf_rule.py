@@ -25,6 +25,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "alternatives",
         "assembling",
+        "judging",
+        "lives",
         "observation",
         "observing",
         "planned",

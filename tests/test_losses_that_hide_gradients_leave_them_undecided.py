@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bnverify import bounds
 from bnverify.adapters.generated import references
-from bnverify.case import Case
+from bnverify.case import GRADIENTS, Case
 from bnverify.compare import require_expected
 from bnverify.convention import PRESETS
 from bnverify.faults.mutant import mutant
@@ -35,7 +35,6 @@ from bnverify.symbolic.mutate.equivalence import alike, values
 Array = NDArray[np.float64]
 FEW = Profile("few", 4, 0.5)
 CONVENTION = PRESETS["generated"]
-GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
 def orthogonal(y: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import fault
 from bnverify.implementation import Forward
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, sample_axis
 
 
 class _WithVariance(GeneratedNumpy):
@@ -49,7 +49,7 @@ class CorrectionOverAllValues(_WithVariance):
 @fault("correction-by-samples", "the correction is N/(N - 1) with N the number of samples, not of values a channel")
 class CorrectionBySamples(_WithVariance):
     def factor(self, x: Any, m: int) -> float:
-        n = int(x.shape[1 if range(x.ndim)[self.convention.channel_axis] == 0 else 0])
+        n = int(x.shape[sample_axis(x.shape, self.convention.channel_axis)])
         return n / max(n - 1, 1)
 
 

@@ -13,6 +13,7 @@ from bnverify.faults.placement import is_channels_last
 from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
+from bnverify.precision import is_half
 
 
 @fault(
@@ -138,7 +139,7 @@ class HalfChannelsLastNan(GeneratedNumpy):
 class HalfChannelsLastInference(GeneratedNumpy):
     def forward(self, x: Any, *vectors: Any, training: bool, **settings: Any) -> Forward:
         out = super().forward(x, *vectors, training=training, **settings)
-        if training or x.itemsize > 2 or not is_channels_last(x):
+        if training or not is_half(x) or not is_channels_last(x):
             return out
         turned = (np.roll(v, 1) for v in vectors)
         return out._replace(y=super().forward(x, *turned, training=False, **settings).y)

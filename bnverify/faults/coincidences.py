@@ -49,10 +49,9 @@ class GammaAlongRows(_AtAxisOne):
     def confused(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         if x.ndim < 3 or x.shape[-1] != len(gamma):
             return y
-        axes, _, _ = channel_layout(x.shape, 1)
+        axes, shape, _ = channel_layout(x.shape, 1)
         mean, var = (f(x, axis=axes, keepdims=True, dtype=np.float64) for f in (np.mean, np.var))
-        shift = beta.reshape(1, -1, *(1,) * (x.ndim - 2))
-        return ((x - mean) / np.sqrt(var + eps) * gamma + shift).astype(x.dtype)
+        return ((x - mean) / np.sqrt(var + eps) * gamma + beta.reshape(shape)).astype(x.dtype)
 
 
 @fault("rows-as-channels-at-equal-counts", "with as many values a channel as channels, (m, C) and (C, m) are mixed up")

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 
 def _rows_of(values: Any, x: Any) -> Any:
     """Return (C,) values in the shape that broadcasts against (N, C, *S)."""
-    return np.asarray(values).reshape(1, -1, *(1,) * (x.ndim - 2))
+    return np.asarray(values).reshape(channel_layout(x.shape, 1)[1])
 
 
 def _axes(x: Any) -> tuple[int, ...]:
-    return tuple(k for k in range(x.ndim) if k != 1)
+    return channel_layout(x.shape, 1)[0]
 
 
 def _moments_in_one_pass(x: Any) -> tuple[Any, Any]:

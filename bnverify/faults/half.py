@@ -11,11 +11,8 @@ from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.moments import OwnMoments
 from bnverify.faults.structural import fault
 from bnverify.implementation import Forward
-
-
-def is_half(array: Any) -> bool:
-    """Return whether an array is of a half type."""
-    return bool(array.itemsize == 2)
+from bnverify.layout import rows_of
+from bnverify.precision import is_half
 
 
 @fault(
@@ -72,7 +69,7 @@ class HalfThroughout(OwnMoments):
 
     def moments(self, planes: Any) -> tuple[Any, Any]:
         rows = planes.reshape(len(planes), -1).astype(self.narrow)
-        if self.narrow.itemsize > 2:
+        if not is_half(rows):
             return rows.mean(axis=1), rows.var(axis=1)
         count = self.narrow.type(rows.shape[1])
         mean = self.added(rows) / count
@@ -105,8 +102,8 @@ class ParameterGradientsInHalf(GeneratedNumpy):
         dx, dgamma, dbeta = super().backward(saved, dy)
         if not is_half(dy):
             return dx, dgamma, dbeta
-        moved = np.moveaxis(dy, self.convention.channel_axis, 0)
-        total = np.zeros_like(moved.reshape(len(moved), -1)[:, 0])
-        for column in moved.reshape(len(moved), -1).T:
+        rows = rows_of(dy, self.convention.channel_axis)
+        total = np.zeros_like(rows[:, 0])
+        for column in rows.T:
             total = (total + column).astype(dy.dtype)
         return dx, dgamma, total.astype(dbeta.dtype)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.convention import PRESETS, Convention
-from bnverify.faults.structural import WithY, fault
+from bnverify.faults.structural import Remembering, WithY, fault
 from bnverify.implementation import Forward
 
 RARELY = 20
@@ -20,18 +19,14 @@ RARELY = 20
     "saved-values-shared",
     "mean and 1/s are saved for the backward pass in one buffer: the latest forward pass is in it",
 )
-class SavedValuesShared(GeneratedNumpy):
-    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
-        super().__init__(convention)
-        self.buffer: dict[Any, Any] = {}
-
+class SavedValuesShared(Remembering):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:
             return out
         mode, x, gamma, mean, inv_std = out.saved
         key = gamma.shape, gamma.dtype
-        self.buffer[key] = mean, inv_std
+        self.memory[key] = mean, inv_std
         return out._replace(saved=(mode, x, gamma, key, None))
 
     def backward(self, saved: Any, dy: Any) -> Any:
@@ -39,24 +34,20 @@ class SavedValuesShared(GeneratedNumpy):
         if not mode:
             return super().backward(saved, dy)
         x, gamma, key, _ = rest
-        return super().backward((True, x, gamma, *self.buffer[key]), dy)
+        return super().backward((True, x, gamma, *self.memory[key]), dy)
 
 
 @fault(
     "workspace-not-cleared",
     "sums of dy are taken in a workspace of the largest batch so far: a smaller one leaves a rest",
 )
-class WorkspaceNotCleared(GeneratedNumpy):
-    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
-        super().__init__(convention)
-        self.rest: dict[Any, Any] = {}
-
+class WorkspaceNotCleared(Remembering):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)
         key = dgamma.shape, dgamma.dtype
-        size, kept = self.rest.get(key, (0, 0))
+        size, kept = self.memory.get(key, (0, 0))
         if dy.size >= size:
-            self.rest[key] = dy.size, dbeta.copy()
+            self.memory[key] = dy.size, dbeta.copy()
             return dx, dgamma, dbeta
         return dx, dgamma, (dbeta + kept / dbeta.dtype.type(8)).astype(dbeta.dtype)
 

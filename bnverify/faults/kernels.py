@@ -11,6 +11,7 @@ from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.moments import OwnMoments, weighted
 from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
+from bnverify.layout import from_rows, rows_of
 
 LANES = 4
 """The width of a vector, and of a tile."""
@@ -38,11 +39,10 @@ class GradientTailStridesByOne(GeneratedNumpy):
         if not saved[0]:
             return super().backward(saved, dy)
         axis = self.convention.channel_axis
-        moved = np.moveaxis(dy, axis, 0)
-        rows = moved.reshape(len(moved), -1).copy()
+        rows = rows_of(dy, axis).copy()
         start = rows.shape[1] // LANES * LANES
         rows[:, start:] = rows[:, start:] * np.arange(1, rows.shape[1] - start + 1, dtype=dy.dtype)
-        repeated = np.moveaxis(rows.reshape(moved.shape), 0, axis)
+        repeated = from_rows(rows, dy.shape, axis)
         right, wrong = super().backward(saved, dy), super().backward(saved, repeated)
         return right[0], wrong[1], wrong[2]
 

@@ -7,13 +7,15 @@ Each is a class with BatchNorm's constructor, checked as any such target. Import
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bnverify.case import STATE
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 
@@ -28,6 +30,15 @@ class Layer(nn.modules.batchnorm._BatchNorm):
     def normalized(self, x: Tensor, *, by_batch: bool, rate: float = 0.0) -> Tensor:
         """Return y by the batch's statistics, or by the stored ones; the stored ones move at this rate."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, rate, self.eps)
+
+    def rebuilt(self) -> Self:
+        """Return a new layer with the settings, the type and the saved state of this one, in training."""
+        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
+        like = next(self.parameters(), None)
+        if like is not None:
+            _ = other.to(like.dtype)
+        _ = other.load_state_dict(self.state_dict())
+        return other
 
 
 @fault("gamma-detached", "y hangs on gamma's values but not on gamma, so that gamma has no gradient")
@@ -121,8 +132,7 @@ class CounterNotSaved(Layer):
 @fault("copies-share-statistics", "a deep copy shares the stored statistics with its original")
 class CopiesShareStatistics(Layer):
     def __deepcopy__(self, memo: dict[int, Any]) -> CopiesShareStatistics:
-        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        _ = other.load_state_dict(self.state_dict())
+        other = self.rebuilt()
         if self.running_mean is not None:
             other.running_mean, other.running_var = self.running_mean, self.running_var
         return other.train(self.training)
@@ -239,17 +249,13 @@ class TrackingIgnored(Layer):
         super().__init__(num_features, eps, momentum, affine, True)
 
 
-def _batch_axes(x: Tensor) -> list[int]:
-    return [k for k in range(x.dim()) if k != 1]
-
-
 @fault("dx-wrong-beside-frozen-gamma", "dx takes the variance for a constant where gamma asks for no gradient")
 class DxWrongBesideFrozenGamma(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
         if not self.training or self.weight is None or self.weight.requires_grad or not input.requires_grad:
             return y
-        axes, shape = _batch_axes(input), [1, -1] + [1] * (input.dim() - 2)
+        axes, shape, _ = channel_layout(input.shape, 1)
         scale = self.weight.detach() / torch.sqrt(input.detach().var(dim=axes, unbiased=False) + self.eps)
         centred = input - input.mean(dim=axes, keepdim=True)
         wrong = centred * scale.reshape(shape).to(input.dtype)
@@ -334,5 +340,5 @@ class CumulativeCountsInference(_Cumulative):
 @fault("statistics-lost-without-affine", "affine=False: loading a saved state leaves the statistics as they were")
 class StatisticsLostWithoutAffine(Layer):
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        own = {} if self.affine else {n: getattr(self, n).clone() for n in ("running_mean", "running_var")}
+        own = {} if self.affine else {n: getattr(self, n).clone() for n in STATE}
         return super().load_state_dict({**state_dict, **own}, strict, assign)

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
+from bnverify.case import STATE
 from bnverify.faults.layers import Layer
 from bnverify.faults.structural import fault
 from bnverify.faults.torch_functions import without_correction
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 
@@ -100,7 +102,7 @@ class StatisticsOfTheBatchBefore(Layer):
         before, self.before = self.before, input.detach() if self.before is None else None
         if before is None:
             return y
-        axes = [k for k in range(before.dim()) if k != 1]
+        axes, _, _ = channel_layout(before.shape, 1)
         wide = before.to(torch.promote_types(before.dtype, torch.float32))
         like = input.dtype if self.weight is None else self.weight.dtype
         mean, var = wide.mean(dim=axes).to(like), wide.var(dim=axes, unbiased=False).to(like)
@@ -151,12 +153,7 @@ class FrozenMeansInference(Layer):
 @fault("deep-copy-trains", "a copy of a layer in inference is in training, as one that a conversion makes")
 class DeepCopyTrains(Layer):
     def __deepcopy__(self, memo: dict[int, Any]) -> DeepCopyTrains:
-        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        like = next(self.parameters(), None)
-        if like is not None:
-            _ = other.to(like.dtype)
-        _ = other.load_state_dict(self.state_dict())
-        return other
+        return self.rebuilt()
 
 
 @fault(
@@ -188,7 +185,7 @@ class UpdateDroppedUnlessRead(Layer):
         return y
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("running_mean", "running_var"):
+        if name in STATE:
             self.written()
         return super().__getattr__(name)
 
@@ -196,7 +193,7 @@ class UpdateDroppedUnlessRead(Layer):
         """Write what is pending into the buffers."""
         later, self.pending = self.pending, None
         if later is not None:
-            for name, value in zip(("running_mean", "running_var"), later, strict=True):
+            for name, value in zip(STATE, later, strict=True):
                 stored = self._buffers[name]
                 _ = None if stored is None else stored.copy_(value)
 
@@ -205,12 +202,7 @@ class UpdateDroppedUnlessRead(Layer):
         return super().state_dict(*arguments, **named)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UpdateDroppedUnlessRead:
-        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        like = next(self.parameters(), None)
-        if like is not None:
-            _ = other.to(like.dtype)
-        _ = other.load_state_dict(self.state_dict())
-        return other.train(self.training)
+        return self.rebuilt().train(self.training)
 
 
 @fault(
@@ -221,7 +213,7 @@ class OnePassWhenCompiled(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if not torch.compiler.is_compiling() or not self.training or self.weight is None:
             return super().forward(input)
-        axes, shape = [k for k in range(input.dim()) if k != 1], [1, -1] + [1] * (input.dim() - 2)
+        axes, shape, _ = channel_layout(input.shape, 1)
         mean = input.mean(dim=axes, keepdim=True)
         var = (input * input).mean(dim=axes, keepdim=True) - mean * mean
         x_hat = (input - mean) * torch.rsqrt(var + self.eps)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from bnverify.faults.layers import Layer
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 
@@ -36,7 +37,7 @@ class _Remembering(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        shape = [1, -1] + [1] * (dy.dim() - 2)
+        _, shape, _ = channel_layout(dy.shape, 1)
         return dy * (ctx.layer.latest / ctx.own).reshape(shape).to(dy.dtype), None, None
 
 
@@ -51,7 +52,7 @@ class SavedValuesOnTheLayer(Layer):
         y = super().forward(input)
         if not self.training or input.numel() == 0:
             return y
-        axes = [k for k in range(input.dim()) if k != 1]
+        axes, _, _ = channel_layout(input.shape, 1)
         scale = 1 / torch.sqrt(input.detach().double().var(dim=axes, unbiased=False) + self.eps)
         found: Tensor = _Remembering.apply(y, self, scale)  # type: ignore[no-untyped-call]
         return found

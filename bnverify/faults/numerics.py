@@ -10,10 +10,9 @@ import numpy as np
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, rows_of
+from bnverify.precision import is_half
 
-HALF_SIZE = 2
-"""Bytes of a number of either half type."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -38,7 +37,7 @@ class _ByStatistics(WithY):
 @fault("one-pass-in-half", "of half data mean(x²) - mean(x)² is taken in their own type: NaN at an ordinary mean")
 class OnePassInHalf(_ByStatistics):
     def statistics_of(self, x: Any) -> tuple[Any, Any]:
-        if x.itemsize > HALF_SIZE:
+        if not is_half(x):
             return self.exact(x)
         mean, _ = self.exact(x)
         squares, _ = self.exact(x * x)
@@ -57,7 +56,7 @@ class MeanInBfloat16(_ByStatistics):
 class MeanOfTheTypeOfX(_ByStatistics):
     def statistics_of(self, x: Any) -> tuple[Any, Any]:
         mean, var = self.exact(x)
-        return (mean.astype(x.dtype).astype(np.float64) if x.itemsize == HALF_SIZE else mean), var
+        return (mean.astype(x.dtype).astype(np.float64) if is_half(x) else mean), var
 
 
 @fault("squares-in-a-small-range", "a variance above 65504 is infinite, in float32 and float64 too: y is beta")
@@ -72,7 +71,7 @@ class Float32Accumulator(_ByStatistics):
     def statistics_of(self, x: Any) -> tuple[Any, Any]:
         axis = self.convention.channel_axis
         _, shape, m = channel_layout(x.shape, axis)
-        rows = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1).astype(np.float64)
+        rows = rows_of(x, axis).astype(np.float64)
         mean = np.cumsum(rows.astype(np.float32), axis=1)[:, -1:].astype(np.float64) / m
         squares = np.cumsum(((rows - mean) ** 2).astype(np.float32), axis=1)[:, -1:].astype(np.float64)
         return mean.reshape(shape), (squares / m).reshape(shape)
@@ -84,7 +83,7 @@ class Float32Accumulator(_ByStatistics):
 class GammaAppliedFirst(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, shape, _ = channel_layout(x.shape, self.convention.channel_axis)
-        if x.itemsize > HALF_SIZE:
+        if not is_half(x):
             return y
         wide = x.astype(np.float64)
         product = (wide - wide.mean(axis=axes, keepdims=True)) * gamma.astype(np.float64).reshape(shape)

@@ -10,16 +10,12 @@ import numpy as np
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.moments import OwnMoments
 from bnverify.faults.structural import fault
+from bnverify.layout import sample_axis
 
 
 def halves(values: Any, axis: int) -> list[Any]:
     """Return the two parts of the samples, the first the longer by at most one."""
     return np.array_split(values, 2, axis=axis)
-
-
-def sample_axis(dy: Any, channel_axis: int) -> int:
-    """Return the first axis that is not the channels'."""
-    return 1 if range(dy.ndim)[channel_axis] == 0 else 0
 
 
 @fault("parts-not-weighted", "the means and variances of two parts of the batch are averaged without their counts")
@@ -43,7 +39,7 @@ class CorrectionOfOnePart(GeneratedNumpy):
         out = super().forward(x, *arguments, training=training, **settings)
         axis = self.convention.channel_axis
         count = x.size // max(x.shape[axis], 1)
-        own = halves(x, sample_axis(x, axis))[0].size // max(x.shape[axis], 1)
+        own = halves(x, sample_axis(x.shape, axis))[0].size // max(x.shape[axis], 1)
         if not training or own < 2 or not self.convention.correction:
             return out
         before, rate = arguments[-1], settings["update_rate"]
@@ -59,7 +55,7 @@ class BackwardMeansOfParts(GeneratedNumpy):
         _, dgamma, dbeta = super().backward(saved, dy)
         if not training:
             return super().backward(saved, dy)
-        axis = sample_axis(dy, self.convention.channel_axis)
+        axis = sample_axis(dy.shape, self.convention.channel_axis)
         parts = zip(halves(x, axis), halves(dy, axis), strict=True)
         found = [GeneratedNumpy.backward(self, (True, p, *rest), g)[0] for p, g in parts if p.size]
         return np.concatenate(found, axis=axis), dgamma, dbeta
@@ -75,7 +71,7 @@ class BackwardCountOfFirstPart(GeneratedNumpy):
         if not training:
             return dx, dgamma, dbeta
         channel_axis = self.convention.channel_axis
-        axis = sample_axis(dy, channel_axis)
+        axis = sample_axis(dy.shape, channel_axis)
         plain = self.code.inference_vjp(
             dy, x, gamma, statistics[0], statistics[1] ** -2, 0.0, channel_axis=channel_axis
         )[0]
@@ -99,5 +95,5 @@ class ParameterGradientsAddedTwice(GeneratedNumpy):
 
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)
-        parts = min(2, dy.shape[sample_axis(dy, self.convention.channel_axis)])
+        parts = min(2, dy.shape[sample_axis(dy.shape, self.convention.channel_axis)])
         return dx, dgamma * dgamma.dtype.type(parts), dbeta * dbeta.dtype.type(parts)

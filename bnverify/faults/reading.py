@@ -8,22 +8,13 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.convention import PRESETS, Convention
-from bnverify.faults.structural import fault
+from bnverify.faults.structural import Remembering, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 
 
-class _Remembering(GeneratedNumpy):
-    """The right code with a memory."""
-
-    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
-        super().__init__(convention)
-        self.memory: dict[Any, Any] = {}
-
-
 @fault("parameters-remembered", "gamma and beta are those of the first call with so many channels")
-class ParametersRemembered(_Remembering):
+class ParametersRemembered(Remembering):
     def forward(
         self, x: Any, gamma: Any, beta: Any, *state: Any, eps: float, update_rate: float, training: bool
     ) -> Forward:
@@ -32,7 +23,7 @@ class ParametersRemembered(_Remembering):
 
 
 @fault("training-remembered-by-x", "a training step on an x that was seen before returns the y that it had then")
-class TrainingRememberedByX(_Remembering):
+class TrainingRememberedByX(Remembering):
     def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(x, *arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:
@@ -41,7 +32,7 @@ class TrainingRememberedByX(_Remembering):
 
 
 @fault("fold-remembered", "inference folds its parameters at the first call with this gamma, and keeps the fold")
-class FoldRemembered(_Remembering):
+class FoldRemembered(Remembering):
     def forward(self, x: Any, *vectors: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(x, *vectors, eps=eps, update_rate=update_rate, training=training)
         if training:
@@ -53,7 +44,7 @@ class FoldRemembered(_Remembering):
 
 
 @fault("state-remembered-by-x", "the state after a batch that was seen before is the one that it left then")
-class StateRememberedByX(_Remembering):
+class StateRememberedByX(Remembering):
     def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(x, *arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:

@@ -11,7 +11,7 @@ from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
-from bnverify.precision import HALF, largest, smallest_normal
+from bnverify.precision import is_half, largest, smallest_normal
 
 
 def are_finite(values: Any) -> Any:
@@ -167,7 +167,7 @@ class _OwnVariance(WithY):
 
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, m = channel_layout(x.shape, self.convention.channel_axis)
-        wide = x.astype(np.float32 if str(x.dtype) in HALF else x.dtype)
+        wide = x.astype(np.float32 if is_half(x) else x.dtype)
         with np.errstate(all="ignore"):
             mean = np.sum(wide / wide.dtype.type(m), axis=axes, keepdims=True)
             found = self.normalized(wide, gamma, beta, mean, self.variance(wide, mean, axes, m, x.dtype), eps)

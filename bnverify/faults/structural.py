@@ -11,7 +11,7 @@ import numpy as np
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, rows_of
 
 RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
 FAULTS: dict[str, tuple[Any, str]] = {}
@@ -65,6 +65,14 @@ class WithY(GeneratedNumpy):
         return y.astype(x.dtype)
 
 
+class Remembering(GeneratedNumpy):
+    """The right code with a memory."""
+
+    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
+        super().__init__(convention)
+        self.memory: dict[Any, Any] = {}
+
+
 @fault("identity", "y is x itself")
 class Identity(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
@@ -108,7 +116,7 @@ class TailIgnored(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
         _, shape, _ = channel_layout(x.shape, axis)
-        rows = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)[:, :-1]
+        rows = rows_of(x, axis)[:, :-1]
         return self.normalized(x, gamma, beta, rows.mean(axis=1).reshape(shape), rows.var(axis=1).reshape(shape), eps)
 
 
@@ -200,31 +208,23 @@ class Float32Inside(GeneratedNumpy):
 
 
 @fault("stale-cache", "the backward pass reads the statistics of the first batch that had so many channels")
-class StaleCache(GeneratedNumpy):
-    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
-        super().__init__(convention)
-        self.cache: dict[Any, Any] = {}
-
+class StaleCache(Remembering):
     def backward(self, saved: Any, dy: Any) -> Any:
         training, x, gamma, *statistics = saved
         if not training:
             return super().backward(saved, dy)
-        mean, inv_std = self.cache.setdefault(gamma.shape, statistics)
+        mean, inv_std = self.memory.setdefault(gamma.shape, statistics)
         return super().backward((True, x, gamma, mean, inv_std), dy)
 
 
 @fault("gradients-accumulate", "dgamma and dbeta are added to those of the calls before")
-class GradientsAccumulate(GeneratedNumpy):
-    def __init__(self, convention: Convention = PRESETS["generated"]) -> None:
-        super().__init__(convention)
-        self.sums: dict[Any, Any] = {}
-
+class GradientsAccumulate(Remembering):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)
         key = dgamma.shape, dgamma.dtype
-        before = self.sums.get(key, (0, 0))
-        self.sums[key] = dgamma + before[0], dbeta + before[1]
-        return dx, *(v.astype(dy.dtype) for v in self.sums[key])
+        before = self.memory.get(key, (0, 0))
+        self.memory[key] = dgamma + before[0], dbeta + before[1]
+        return dx, *(v.astype(dy.dtype) for v in self.memory[key])
 
 
 @fault("gradient-missing", "the gradient of gamma comes back as None")

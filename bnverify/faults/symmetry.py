@@ -9,7 +9,7 @@ import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import WithY, fault
-from bnverify.layout import channel_layout
+from bnverify.layout import channel_layout, rows_of
 
 
 @fault("first-value-weighted", "the first value of a channel counts twice in the mean")
@@ -17,7 +17,7 @@ class FirstValueWeighted(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axis = self.convention.channel_axis
         _, shape, m = channel_layout(x.shape, axis)
-        rows = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
+        rows = rows_of(x, axis)
         mean = (rows.sum(axis=1) + rows[:, 0]) / x.dtype.type(m + 1)
         return self.normalized(x, gamma, beta, mean.reshape(shape), rows.var(axis=1).reshape(shape), eps)
 

@@ -9,18 +9,7 @@ import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import WithY, fault
-from bnverify.layout import channel_layout
-
-
-def rows_of(x: Any, axis: int) -> Any:
-    """Return x as (C, m)."""
-    return np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
-
-
-def from_rows(rows: Any, x: Any, axis: int) -> Any:
-    """Return (C, m) in the shape of x, in memory of its own."""
-    moved = rows.reshape(x.shape[axis], *(n for k, n in enumerate(x.shape) if k != range(x.ndim)[axis]))
-    return np.ascontiguousarray(np.moveaxis(moved, 0, axis))
+from bnverify.layout import channel_layout, from_rows, rows_of
 
 
 def whole_blocks(count: int, block: int) -> int:
@@ -52,7 +41,7 @@ class TailOf64NotWritten(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         rows = rows_of(y, self.convention.channel_axis).copy()
         rows[:, whole_blocks(rows.shape[1], 64) :] = 0
-        return from_rows(rows, y, self.convention.channel_axis)
+        return np.ascontiguousarray(from_rows(rows, y.shape, self.convention.channel_axis))
 
 
 @fault("tail-of-256-as-zeros", "the last block of 256 is filled up with zeros, which enter the variance as (0 - mean)²")
@@ -73,7 +62,7 @@ class TailOf1024NotInGradients(GeneratedNumpy):
         axis = self.convention.channel_axis
         rows = rows_of(dy, axis).copy()
         rows[:, whole_blocks(rows.shape[1], 1024) :] = 0
-        _, dgamma, dbeta = super().backward(saved, from_rows(rows, dy, axis))
+        _, dgamma, dbeta = super().backward(saved, np.ascontiguousarray(from_rows(rows, dy.shape, axis)))
         return dx, dgamma, dbeta
 
 
@@ -102,7 +91,7 @@ class TailOf4StridedByOne(GeneratedNumpy):
         start = whole_blocks(rows.shape[1], 4)
         if start < rows.shape[1]:
             rows[:, start:] = rows[:, start : start + 1]
-        wrong, _, _ = super().backward(saved, from_rows(rows, dy, axis))
+        wrong, _, _ = super().backward(saved, np.ascontiguousarray(from_rows(rows, dy.shape, axis)))
         _, dgamma, dbeta = super().backward(saved, dy)
         return wrong, dgamma, dbeta
 
@@ -116,7 +105,7 @@ class OddPlaneMisaligned(WithY):
             return y
         rows = rows_of(y, axis).copy()
         rows[:, 1:plane:2] = rows[:, 0 : plane - 1 : 2]
-        return from_rows(rows, y, axis)
+        return np.ascontiguousarray(from_rows(rows, y.shape, axis))
 
 
 @fault(

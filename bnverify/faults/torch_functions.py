@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 Row = Any
@@ -111,7 +112,7 @@ def without_correction(
     if x.numel():
         wide = torch.promote_types(running_var.dtype, torch.float32)
         with torch.no_grad():
-            var = x.to(wide).var(dim=[k for k in range(x.dim()) if k != 1], unbiased=False)
+            var = x.to(wide).var(dim=channel_layout(x.shape, 1)[0], unbiased=False)
             _ = running_var.copy_((1 - rate) * running_var.to(wide) + rate * var)
     return y
 

@@ -6,6 +6,7 @@ import torch
 
 from bnverify.faults.layers import Layer
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 
@@ -16,7 +17,7 @@ class DiffersWhenCompiled(Layer):
         y = super().forward(input)
         if not torch.compiler.is_compiling():
             return y
-        off = input.mean(dim=[k for k in range(input.dim()) if k != 1], keepdim=True)
+        off = input.mean(dim=channel_layout(input.shape, 1)[0], keepdim=True)
         return y + off
 
 

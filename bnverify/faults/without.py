@@ -9,6 +9,7 @@ import torch
 
 from bnverify.faults.layers import Layer
 from bnverify.faults.structural import fault
+from bnverify.layout import channel_layout
 
 Tensor = torch.Tensor
 
@@ -36,7 +37,7 @@ class InputAsMissingStatistics(Layer):
         if self.running_mean is not None or not input.numel():
             return super().forward(input)
         y = super().forward(input.clone())
-        mean = input.detach().mean(dim=[k for k in range(input.dim()) if k != 1])
+        mean = input.detach().mean(dim=channel_layout(input.shape, 1)[0])
         with torch.no_grad():
             _ = input.data[0].flatten(1)[:, 0].copy_(mean) if input.dim() > 2 else input.data[0].copy_(mean)
         return y
@@ -59,6 +60,6 @@ class DbetaAddedBesideFixedGamma(Layer):
             return super().forward(input)
         own = self.bias
         y = super().forward(input)
-        shape = [1, -1] + [1] * (input.dim() - 2)
+        _, shape, _ = channel_layout(input.shape, 1)
         twice: Tensor = _Twice.apply(own)  # type: ignore[no-untyped-call]
         return y - own.reshape(shape).to(y.dtype) + twice.reshape(shape).to(y.dtype)

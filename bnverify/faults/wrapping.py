@@ -9,10 +9,9 @@ import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.faults.structural import WithY, fault
-from bnverify.faults.tails import from_rows, rows_of
 from bnverify.implementation import Forward
-from bnverify.layout import channel_layout
-from bnverify.precision import HALF
+from bnverify.layout import channel_layout, from_rows, rows_of
+from bnverify.precision import is_half
 
 
 class _WrongCount(WithY):
@@ -55,7 +54,7 @@ class CountIn8Bits(_WrongCount):
 @fault("count-in-half", "m is a number of the type of x: in bfloat16 257 is 256, in float16 65,537 is infinite")
 class CountInHalf(_WrongCount):
     def count(self, m: int, x: Any) -> float:
-        return float(np.array(m).astype(x.dtype)) if str(x.dtype) in HALF else m
+        return float(np.array(m).astype(x.dtype)) if is_half(x) else m
 
 
 @fault("correction-in-float16", "m/(m - 1) of the stored variance is computed in float16 beside float16 data")
@@ -88,7 +87,7 @@ class HalfSumsBeyond500(WithY):
 @fault("sums-in-half", "half data are summed in their own type, one by one")
 class SumsInHalf(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
-        if str(x.dtype) not in HALF:
+        if not is_half(x):
             return y
         _, shape, m = channel_layout(x.shape, self.convention.channel_axis)
         rows = rows_of(x, self.convention.channel_axis)
@@ -133,7 +132,7 @@ class PlaneIndexIn16Bits(GeneratedNumpy):
             return dx, dgamma, dbeta
         rows = rows_of(dx, axis).reshape(dx.shape[axis], -1, plane).copy()
         rows[..., 2**15 :] = rows[..., np.arange(2**15, plane) % 2**15]
-        return from_rows(rows, dx, axis), dgamma, dbeta
+        return np.ascontiguousarray(from_rows(rows, dx.shape, axis)), dgamma, dbeta
 
 
 def wrapped(values: Any, at: int) -> Any:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
 from bnverify.faults.catalogue import fault_subject
-from bnverify.property import Property
 from bnverify.runner import PROFILES, run_property
+from bnverify.suite import naming_first
 
 CAUGHT, UNNAMED, MISSED, ERRORED, UNAVAILABLE = "caught", "unnamed", "missed", "errored", "unavailable"
 
@@ -92,7 +91,7 @@ def work(job: FaultJob | VariantJob) -> Detection | Verdict:
 def detect(job: FaultJob) -> Detection:
     """Run one property after the other on a fault, those that name it first, until one fails."""
     started = time.perf_counter()
-    properties = _naming_first(job.name, chosen_properties(job.profile, job.select, job.seed))
+    properties = naming_first(job.name, chosen_properties(job.profile, job.select, job.seed))
     with single_thread():
         subject = fault_subject(job.name)
         naming = [p for p in properties if job.name in p.catches]
@@ -108,10 +107,6 @@ def detect(job: FaultJob) -> Detection:
                     return Detection(job.name, CAUGHT, prop.name, seconds)
                 return Detection(job.name, UNNAMED, prop.name, seconds, said)
     return Detection(job.name, MISSED, seconds=time.perf_counter() - started, message=said)
-
-
-def _naming_first(fault: str, properties: Sequence[Property]) -> list[Property]:
-    return sorted(properties, key=lambda p: (fault not in p.catches, p.slow))
 
 
 def judge(job: VariantJob) -> Verdict:

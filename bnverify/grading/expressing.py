@@ -20,7 +20,7 @@ from bnverify.grading.right import Folded, OneByOne, Wider
 from bnverify.implementation import METHODS as OFFERED
 from bnverify.implementation import Implementation
 from bnverify.property import Property
-from bnverify.suite import load
+from bnverify.suite import naming
 
 RULES: Mapping[str, tuple[str, str]] = {"one-value": ("one_value", "beta"), "empty-batch": ("empty", "empty")}
 """Properties that a fault breaks only where a field of the convention has this value: else the form refuses the batch."""
@@ -156,12 +156,6 @@ def silent() -> Mapping[str, Sequence[str]]:
     return table
 
 
-@cache
-def named_by() -> Mapping[str, tuple[Property, ...]]:
-    """Return the properties that name each fault."""
-    return {name: tuple(p for p in load() if name in p.catches) for name in names()}
-
-
 def faults(form: Form) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the faults that a form can express, and why it cannot express the others.
 
@@ -197,7 +191,7 @@ def _reason(form: Form, name: str, lacks: Mapping[str, str]) -> str:
     written = _written(name) if own == "implementation" else set()
     if written and all(METHODS.get(method) in lacks for method in written):
         return lacks[METHODS[min(written)]]
-    reasons = [reason_of_silence(form, prop, lacks) for prop in named_by()[name]]
+    reasons = [reason_of_silence(form, prop, lacks) for prop in naming().get(name, ())]
     return next(iter(reasons), "no property names it") if all(reasons) else ""
 
 

@@ -19,20 +19,12 @@ is neither. Where a convention is given, the fault is right once it is declared.
 """
 
 
-def caught_by() -> Mapping[str, list[str]]:
-    """Return the properties that name each fault."""
-    from bnverify.suite import load
-
-    found: dict[str, list[str]] = {}
-    for prop in load():
-        for fault in prop.catches:
-            found.setdefault(fault, []).append(prop.name)
-    return found
-
-
 def document() -> str:
     """Return the text of the document."""
-    rows, caught = list(defects().values()), caught_by()
+    from bnverify.suite import naming
+
+    rows = list(defects().values())
+    caught = {fault: [p.name for p in properties] for fault, properties in naming().items()}
     lines = [HEAD, *_summary(rows), "", *(f"- {k}: {text}" for k, text in KINDS.items())]
     for family, title in FAMILIES.items():
         of_family = [row for row in rows if row.family == family]

@@ -31,13 +31,10 @@ def _catches(names: Sequence[str]) -> str:
 
 def _faults() -> list[str]:
     from bnverify.faults.catalogue import meaning, names
-    from bnverify.suite import load
+    from bnverify.suite import naming
 
-    caught: dict[str, list[str]] = {}
-    for prop in load():
-        for name in prop.catches:
-            caught.setdefault(name, []).append(prop.name)
-    return [f"{name}: {meaning(name)}   (caught by {', '.join(caught.get(name, ['nothing']))})" for name in names()]
+    caught = {name: ", ".join(p.name for p in naming().get(name, ())) for name in names()}
+    return [f"{name}: {meaning(name)}   (caught by {by or 'nothing'})" for name, by in caught.items()]
 
 
 def _adapters() -> list[str]:

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bnverify import bounds
-from bnverify.case import Case
+from bnverify.case import GRADIENTS, STATE, Case
 from bnverify.compare import Disagreement, Record, recording, require, require_outputs
 from bnverify.subject import Observed, Raised, Subject
 from campaign.drawing import KNOWN
-
-GRADIENTS = ("dx", "dgamma", "dbeta")
-STATE = ("running_mean", "running_var")
 
 
 class Verdict(NamedTuple):
