@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnverify import oracle
+from bnverify import conventional, oracle
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case, DirectedCase
 from bnverify.expectation import Bound, Expectations, Expected
@@ -78,7 +78,8 @@ class _Batch:
         self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
         unit = self.unit
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-        self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta))
+        gamma, eps = conventional.standard(case, training=True)
+        self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (gamma, case.beta))
         self.s = 1 / answers["inv_std"].hi[:, None]
         self.x_hat = abs(case.rows(answers["centred"].hi)) / self.s
         mean_dy = dy.mean(axis=1, keepdims=True)
@@ -92,7 +93,7 @@ class _Batch:
             "abs_x": abs(x),
             "abs_dy": abs(dy),
             "abs_beta": self.beta,
-            "abs_eps": case.eps,
+            "abs_eps": eps,
             "s": self.s,
             "m": case.count,
             "input_rounding": unit.inputs,
@@ -189,6 +190,8 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along),
     }
     found = {n: value + beyond.get(n, 0.0) for n, value in first.items()}
+    if case.rules is not None:
+        found = conventional.of_training(case, found, case.rows(answers["centred"].hi), batch.s)
     return _completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
 
 
@@ -200,12 +203,14 @@ class _Stored:
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
         channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
-        self.s = np.sqrt(channel["running_var"] + case.eps)
+        gamma, eps = conventional.standard(case, training=False)
+        channel["gamma"] = abs(gamma.astype(np.float64)[:, None])
+        self.s = np.sqrt(channel["running_var"] + eps)
         self.size = (abs(x) + channel["running_mean"]) / self.s
         """At least |x_hat|, and what a folded y = a x + b adds up to."""
         self.values: dict[str, Any] = {
             **{f"abs_{n}": v for n, v in channel.items()},
-            "abs_eps": case.eps,
+            "abs_eps": eps,
             "abs_x": abs(x),
             "abs_dy": abs(dy),
             "abs_c_x": abs(x - mean_x),
@@ -269,6 +274,8 @@ def of_inference(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": gain / stored.s * values["abs_dy"],
         "dgamma": (values["abs_dy"] * stored.size).sum(axis=1, keepdims=True),
     }
+    if case.rules is not None:
+        dgamma = conventional.of_inference(case, dgamma, stored.s)
     reaches = stored.reach(printed.inference_reach, ("y",)) | stored.reach(printed.inference_gradient_reach, GRADIENTS)
     return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes, reaches)
 
@@ -278,6 +285,8 @@ def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expecta
     values = stored.values
     (ty,) = stored.first_order(printed.inference_tangent_error, summed=False)
     size = values["abs_gamma"] / stored.s * values["abs_tx"] + values["abs_tgamma"] * stored.size + values["abs_tbeta"]
+    if case.rules is not None:
+        ty = ty + conventional.undecided(case) * values["abs_tgamma"] * stored.size
     half = Arithmetic.of(_of_derivatives(case), case.count)
     reaches = stored.reach(printed.inference_tangent_reach, ("ty",), half)
     return stored.expectations(answers, {"ty": ty}, {"ty": size}, reaches)
@@ -295,7 +304,9 @@ def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectat
         "second_gamma": (values["abs_dy"] * along).sum(axis=1, keepdims=True),
         "second_dy": values["abs_gamma"] * along + values["abs_ddgamma"] * stored.size + values["abs_ddbeta"],
     }
-    return stored.expectations(answers, first, sizes, stored.reach(printed.inference_second_reach, SECONDS))
+    reaches = stored.reach(printed.inference_second_reach, SECONDS)
+    reaches = {n: one.after(conventional.undecided(case)) for n, one in reaches.items()}
+    return stored.expectations(answers, first, sizes, reaches)
 
 
 def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
@@ -304,6 +315,8 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
     found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"]
     size = batch.gamma / batch.s * batch.values["abs_tx"]
     along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
+    if case.rules is not None:
+        found = found + conventional.undecided(case) * batch.channel["tgamma"] * batch.x_hat
     whole = size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"]
     half = Arithmetic.of(_of_derivatives(case), case.count)
     reach = reach_of(printed.tangent_reach, ("ty",), batch.values, half)["ty"].after(batch.overflow)
@@ -317,7 +330,7 @@ def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers)
     found = {n: errors[n] + beyond[n] for n in SECONDS}
     first = np.logical_or.reduce([one.overflow for one in batch.steps().values()])
     reaches = reach_of(printed.second_reach, SECONDS, batch.values, batch.unit)
-    reaches = {n: one.after(first) for n, one in reaches.items()}
+    reaches = {n: one.after(first | conventional.undecided(case)) for n, one in reaches.items()}
     return _completed(case, batch.unit, answers, found, batch.judged, reaches, {})
 
 
