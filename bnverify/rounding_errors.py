@@ -28,22 +28,18 @@ import numpy as np
 from bnverify import conventional, oracle
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case, DirectedCase
-from bnverify.expectation import Bound, Expectations, Expected
+from bnverify.completing import completed
+from bnverify.expectation import Expectations
 from bnverify.generated import bound_functions as printed
-from bnverify.precision import Precision, largest
+from bnverify.precision import Precision
 from bnverify.printed import Evaluator, call
 from bnverify.reach import Reach, reach_of
 
 VALID = 0.25
 """The largest h at which the bound holds (see above)."""
 
-FAR = 2.0**170
-"""Where s is beyond this or below its inverse, s**6 is no float64: there bounds may overflow, and right code on its way."""
-
 GRADIENTS = ("dx", "dgamma", "dbeta")
 SECONDS = ("second_x", "second_gamma", "second_dy")
-DATA_OUTPUTS = ("y", "dx", "ty", "second_x", "second_dy")
-"""The outputs that are shaped like x; all others are (C,)."""
 DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tbeta", "ddbeta")}
 """What a case's direction is called in the programs: a tangent, and an upstream gradient of the gradients."""
 
@@ -192,7 +188,7 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
     found = {n: value + beyond.get(n, 0.0) for n, value in first.items()}
     if case.rules is not None:
         found = conventional.of_training(case, found, case.rows(answers["centred"].hi), batch.s)
-    return _completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
+    return completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
 
 
 class _Stored:
@@ -250,7 +246,7 @@ class _Stored:
         """
         underflow = 2 * self.unit.smallest / self.s**2
         found = {n: value + underflow * sizes.get(n, 0.0) for n, value in first.items()}
-        return _completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
+        return completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
 
     def reach(self, evaluator: Evaluator, names: Sequence[str], unit: Arithmetic | None = None) -> dict[str, Reach]:
         """Return the reach of the outputs of one pass, in the arithmetic of this case or another."""
@@ -320,7 +316,7 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
     whole = size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"]
     half = Arithmetic.of(_of_derivatives(case), case.count)
     reach = reach_of(printed.tangent_reach, ("ty",), batch.values, half)["ty"].after(batch.overflow)
-    return _completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
+    return completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
 
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
@@ -331,7 +327,7 @@ def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers)
     first = np.logical_or.reduce([one.overflow for one in batch.steps().values()])
     reaches = reach_of(printed.second_reach, SECONDS, batch.values, batch.unit)
     reaches = {n: one.after(first | conventional.undecided(case)) for n, one in reaches.items()}
-    return _completed(case, batch.unit, answers, found, batch.judged, reaches, {})
+    return completed(case, batch.unit, answers, found, batch.judged, reaches, {})
 
 
 def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
@@ -369,42 +365,4 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
     found = {"running_mean": higher * first_mean, "running_var": higher * first_var + beyond}
     sums = np.maximum(abs(x).sum(axis=1, keepdims=True), (off.centred**2).sum(axis=1, keepdims=True))
     reach = Reach(~(sums <= unit.largest / 2), np.zeros_like(mean))
-    return _completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})
-
-
-def _completed(
-    case: Case,
-    unit: Arithmetic,
-    answers: oracle.Answers,
-    found: Mapping[str, Array],
-    judged: Array,
-    reaches: Mapping[str, Reach],
-    sizes: Mapping[str, Array],
-) -> Expectations:
-    """Complete answers by their bounds: underflow, roundings of outputs, and where right code may overflow.
-
-    found: rounding errors, (C, m) or (C, 1). sizes: those of the terms of outputs shaped like x, which mixed precision rounds
-    to the type of the data on the way.
-    """
-    expectations = {}
-    for name, value in found.items():
-        reach, exact = reaches[name], answers[name]
-        total, overflow, dtype = value + unit.tiny + reach.underflow, reach.overflow, case.parameter_dtype
-        if name in DATA_OUTPUTS:
-            dtype, whole = case.dtype, (case.channels, case.count)
-            if unit.output:
-                total, overflow = total + unit.rounded(sizes[name]), overflow | (sizes[name] >= largest(dtype) / 2)
-            shaped = [case.unrows(np.broadcast_to(v, whole)) for v in (total, judged, overflow)]
-        else:
-            shaped = [v[:, 0] for v in (total, judged, overflow)]
-        excused = np.logical_or(shaped[2], abs(exact.hi) >= largest(dtype) / 2)
-        unbounded = ~np.isfinite(shaped[0])
-        if unbounded.any() and _is_far(case):
-            excused = excused | unbounded
-        expectations[name] = Expected(exact, Bound(shaped[0], shaped[1], excused))
-    return expectations
-
-
-def _is_far(case: Case) -> bool:
-    given = (case.x, case.dy, case.gamma, case.beta, case.running_mean, case.running_var**0.5)
-    return case.eps**0.5 < 1 / FAR or max(float(abs(v).max(initial=0.0)) for v in given) > FAR
+    return completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "oracle",
         "bounds",
+        "completing",
         "conventional",
         "expectation",
         "known_answers",
