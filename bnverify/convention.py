@@ -29,7 +29,6 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 NOT_YET_JUDGED: Mapping[str, tuple[Any, ...]] = {
     "eps_rule": ("outside", "max"),
     "eps_dtype": ("float32",),
-    "correction_y": (1,),
     "debias": (True,),
     "state_moves_in": ("backward",),
 }

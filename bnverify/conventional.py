@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from flint import arb
 
+from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case
 from bnverify.rules import Rules
 
@@ -75,6 +76,9 @@ def _changed(rules: Rules, gamma: Any, eps: Any, count: int | None, numbers: _Nu
         gamma, factor = abs(gamma), numbers.sign(gamma)
     elif rules.gamma_rule == "fixed":
         gamma, factor = factor, 0 * factor
+    if rules.correction_y and count is not None:
+        freedom = (0 * eps + (count - 1)) / count
+        gamma, eps, factor = gamma * numbers.sqrt(freedom), eps * freedom, factor * numbers.sqrt(freedom)
     return Change(gamma, eps, factor)
 
 
@@ -103,6 +107,16 @@ def standard(case: Case, *, training: bool) -> tuple[Array, Any]:
         return case.gamma, case.eps
     change = in_arrays(case, training=training)
     return change.gamma, change.eps[:, None]
+
+
+def root_rounding(case: Case, unit: Arithmetic) -> float:
+    """Return how far 1/s may be off, relatively, for the statements that the standard program does not have.
+
+    correction_y = 1: v is multiplied by a quotient, two roundings, which 1/s takes half of; and so is what goes back through
+    v, which counts once beside at least one 1/s. Three units and their products are less than four.
+    """
+    assert case.rules is not None
+    return 4 * unit.elementwise if case.rules.correction_y else 0.0
 
 
 def of_training(case: Case, errors: dict[str, Array], centred: Array, s: Array) -> dict[str, Array]:

@@ -16,7 +16,6 @@ from bnverify.power import SLACK
 from bnverify.subject import Raised, Subject
 
 PROGRAMS: Mapping[str, str] = {
-    "correction_y=1": "variance-over-m-minus-one",
     "eps_rule=outside": "eps-outside-root",
 }
 """The mutation that computes y as a convention has it."""

@@ -152,6 +152,8 @@ class _Batch:
         t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
         root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
         root_beyond = root_beyond + 2 * unit.smallest / s**2
+        if self.case.rules is not None:
+            root_beyond = root_beyond + conventional.root_rounding(self.case, unit)
         growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), unit.inputs))
 
         def majorants(k: Array | float) -> tuple[Array, ...]:

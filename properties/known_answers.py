@@ -53,6 +53,7 @@ GRADIENTS = (
         "eps-as-floor",
         "square-for-root",
         "eps-of-another-library",
+        "corrected-throughout",
     ],
 )
 def known_y(subject, case):

@@ -15,9 +15,17 @@ from bnverify.runner import PROFILES, run_property
 from bnverify.suite import load
 
 VARIANTS = Path(__file__).parent / "algorithms" / "conventional.py"
-FUNCTIONS = {"gamma_rule=abs": "by_size_of_weight", "gamma_rule=fixed": "without_weight"}
+FUNCTIONS = {
+    "gamma_rule=abs": "by_size_of_weight",
+    "gamma_rule=fixed": "without_weight",
+    "correction_y=1": "corrected_throughout",
+}
 """A function in Torch of each convention."""
-COMPLETE = {"gamma_rule=abs": "gamma-by-its-size", "gamma_rule=fixed": "gamma-pinned"}
+COMPLETE = {
+    "gamma_rule=abs": "gamma-by-its-size",
+    "gamma_rule=fixed": "gamma-pinned",
+    "correction_y=1": "corrected-throughout",
+}
 """The seeded fault that is this convention throughout, in NumPy."""
 STILL_WRONG = {
     "gamma_rule=abs": {
@@ -37,8 +45,20 @@ STILL_WRONG = {
         "running-correction-flipped": "oracle-state",
         "jvp-mean-path-dropped": "jvp",
     },
+    "correction_y=1": {
+        "variance-over-m-minus-one": "oracle-y",
+        "eps-missing": "known-y",
+        "mean-dropped": "shift",
+        "dx-variance-path-dropped": "oracle-gradients",
+        "dgamma-averaged": "energy",
+        "inference-eps-missing": "known-inference",
+        "running-correction-flipped": "oracle-state",
+        "second-gamma-variance-path-dropped": "double-backward",
+    },
 }
 """Programs of each convention with one wrong step, and a property that shows it under the convention."""
+IN_TRAINING_ALONE = ("correction_y=1",)
+"""Conventions that leave inference as it is."""
 MORE = (("quick", 1), ("quick", 2), ("ci", 0))
 BY_NAME = {prop.name: prop for prop in load()}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own
@@ -58,15 +78,16 @@ def test_a_declared_convention_conforms(setting: str, profile: str, seed: int) -
     assert report.exit_code == 0
     told = [o.message for o in report.outcomes if o.message.startswith("does not hold under")]
     assert all(f"under {setting}: " in text for text in told)
-    assert sum(o.status == "passed" for o in report.outcomes) > 45
+    assert sum(o.status == "passed" for o in report.outcomes) > 40
 
 
 @pytest.mark.parametrize("setting", FUNCTIONS)
 def test_an_undeclared_convention_fails_with_a_message_that_names_it(setting: str) -> None:
     report = bnverify.check(f"{VARIANTS}:{FUNCTIONS[setting]}", select="oracle-*", dtype=["float64", "float32"])
     failed = {o.property: o.message for o in report.outcomes if o.status == "failed"}
-    assert {"oracle-y", "oracle-inference"} <= set(failed)
-    assert all(f"it fits the convention {setting}" in failed[name] for name in ("oracle-y", "oracle-inference"))
+    expected = ("oracle-y",) if setting in IN_TRAINING_ALONE else ("oracle-y", "oracle-inference")
+    assert set(expected) <= set(failed)
+    assert all(f"it fits the convention {setting}" in failed[name] for name in expected)
 
 
 @pytest.mark.slow

@@ -102,7 +102,6 @@ def test_a_right_layer_fits_no_other_convention_when_it_is_judged_by_a_wrong_one
 
 UNJUDGED = {
     "eps-as-floor": ("B05", "eps_rule=max"),
-    "variance-over-m-minus-one": ("C08", "correction_y=1"),
     "eps-outside-root": ("B01", "eps_rule=outside"),
 }
 """Faults that are a convention which cannot be judged yet, with a row that names them."""
