@@ -21,6 +21,10 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "channel_axis": ("1", "-1"),
     "eps": ("1e-3", "1e-5", "1e-6"),
     "update_rate": ("0.1", "0.01"),
+    "gamma_rule": ("as_is", "abs", "fixed"),
+    "eps_rule": ("inside", "outside", "max"),
+    "correction_y": ("0", "1"),
+    "eps_dtype": ("exact", "float32"),
 }
 """What is tried, by field. Values that ask nothing (empty = undefined) fit everything and name nothing."""
 
@@ -55,7 +59,7 @@ def _has_a_meaning(field: str, subject: Subject) -> bool:
 
 def _moved(case: Case, convention: Convention) -> Case:
     """Return the case with the numbers and the channel axis that a convention fixes."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {} if convention.rules == case.rules else {"rules": convention.rules}
     if convention.eps is not None:
         changes |= {"eps": convention.eps, **_about(case, convention.eps)}
     if isinstance(convention.update_rate, float):

@@ -74,6 +74,7 @@ def assemble(
         parameter_dtype=precision.parameters,
         channel_axis=axis,
         note=note,
+        rules=subject.convention.rules,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from bnverify.errors import UsageError
 from bnverify.layout import channel_layout, from_rows, rows_of, sample_axis
 from bnverify.precision import DTYPES, HALF, Precision
+from bnverify.rules import Rules
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DATA = ("x", "dy")
@@ -28,8 +29,9 @@ class Case:
     """x, dy: (N, C, *S), of ``dtype``; gamma, beta, running_mean, running_var: (C,), of ``parameter_dtype``.
 
     dtype: float32, float64, bfloat16 or float16. parameter_dtype: the same by default; float32 beside half data (mixed
-    precision). bfloat16 arrays are those of ml_dtypes. ``note`` says in a few words what the data are. Lists are accepted
-    for arrays, with the dtype named, so that a printed case can be pasted as it stands.
+    precision). bfloat16 arrays are those of ml_dtypes. ``note`` says in a few words what the data are. ``rules`` are those
+    of a convention that changes the program, by which the answers are asked for. Lists are accepted for arrays, with the
+    dtype named, so that a printed case can be pasted as it stands.
 
     Raises:
         UsageError: shapes or dtypes do not fit, or eps is negative or not finite.
@@ -47,6 +49,7 @@ class Case:
     channel_axis: int = 1
     note: str = ""
     parameter_dtype: str = ""
+    rules: Rules | None = None
     data_fields: ClassVar[tuple[str, ...]] = DATA
     channel_fields: ClassVar[tuple[str, ...]] = CHANNEL
 
@@ -77,14 +80,14 @@ class Case:
         """Everything that the right answers depend on, to be compared and hashed: the bits of the arrays and the settings."""
         arrays = [getattr(self, name) for name in (*self.data_fields, *self.channel_fields)]
         bits = tuple((str(a.dtype), a.shape, a.tobytes()) for a in arrays)
-        return (*bits, self.eps, self.update_rate, self.channel_axis)
+        return (*bits, self.eps, self.update_rate, self.channel_axis, self.rules)
 
     @cached_property
     def values(self) -> tuple[Any, ...]:
         """The numbers that the exact answers depend on, whatever their types, to be compared and hashed."""
         arrays = [getattr(self, name) for name in (*self.data_fields, *self.channel_fields)]
         bits = tuple((a.shape, a.astype(np.float64).tobytes()) for a in arrays)
-        return (*bits, self.eps, self.update_rate, self.channel_axis)
+        return (*bits, self.eps, self.update_rate, self.channel_axis, self.rules)
 
     @property
     def precision(self) -> Precision:
@@ -95,6 +98,18 @@ class Case:
     def channels(self) -> int:
         """C."""
         return int(self.x.shape[self.channel_axis])
+
+    @property
+    def gain(self) -> Array:
+        """What x_hat is multiplied by: gamma, or what the rules make of it."""
+        rule = "as_is" if self.rules is None else self.rules.gamma_rule
+        return self.gamma if rule == "as_is" else abs(self.gamma) if rule == "abs" else np.ones_like(self.gamma)
+
+    @property
+    def added_eps(self) -> float:
+        """What is used as eps: the number given, or what the rules make of it."""
+        rounded = self.rules is not None and self.rules.eps_dtype == "float32"
+        return float(np.float32(self.eps)) if rounded else self.eps
 
     @property
     def count(self) -> int:
@@ -131,6 +146,8 @@ class Case:
         fields += [f"{name}={getattr(self, name).tolist()!r}" for name in (*self.data_fields, *self.channel_fields)]
         if self.channel_axis != 1:
             fields.append(f"channel_axis={self.channel_axis}")
+        if self.rules is not None:
+            fields.append(f"rules={self.rules!r}")
         return f"{type(self).__name__}({', '.join(fields)})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -148,6 +165,8 @@ class Case:
             "update_rate": self.update_rate.hex(),
             "note": self.note,
         }
+        if self.rules is not None:
+            found["rules"] = self.rules.changes
         names = (*self.data_fields, *self.channel_fields)
         return found | {n: [float(v).hex() for v in getattr(self, n).ravel()] for n in names}
 
@@ -171,6 +190,7 @@ class Case:
                 parameter_dtype=str(data.get("parameter_dtype", "")),
                 channel_axis=int(data["channel_axis"]),
                 note=str(data.get("note", "")),
+                rules=Rules(**data["rules"]) if "rules" in data else None,
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise UsageError(f"this is no saved case: {problem!r}") from None

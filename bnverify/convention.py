@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from bnverify.errors import ConventionError
+from bnverify.rules import Rules
 
 CUMULATIVE = "cumulative"
 CHOICES: Mapping[str, tuple[Any, ...]] = {
@@ -27,8 +29,6 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 NOT_YET_JUDGED: Mapping[str, tuple[Any, ...]] = {
     "eps_rule": ("outside", "max"),
     "eps_dtype": ("float32",),
-    "correction_y": (1,),
-    "gamma_rule": ("abs", "fixed"),
     "debias": (True,),
     "state_moves_in": ("backward",),
 }
@@ -87,6 +87,12 @@ class Convention:
             raise ConventionError(f"update_rate is {self.update_rate!r}, but should be a number or cumulative")
         if isinstance(self.update_rate, float | int) and not 0 <= self.update_rate <= 1:
             raise ConventionError(f"update_rate is {self.update_rate}, but should lie between 0 and 1")
+
+    @cached_property
+    def rules(self) -> Rules | None:
+        """What changes the program itself, or None where nothing does."""
+        found = Rules(**{f.name: getattr(self, f.name) for f in fields(Rules)})
+        return found if found.changes else None
 
     def momentum(self, update_rate: float) -> float:
         """Return what a target of this convention is given as momentum."""

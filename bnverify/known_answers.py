@@ -14,6 +14,7 @@ import numpy as np
 
 from bnverify.case import Case
 from bnverify.precision import PRECISIONS
+from bnverify.rules import Rules
 
 COUNTS = (2, 4, 8, 16, 3, 5, 6, 7, 12)
 """Values a channel; formulas are judged at m <= 16, where formula faults exceed the bound a thousandfold."""
@@ -42,10 +43,11 @@ def known_case(
     scale: int,
     update_rate: float,
     channel_axis: int = 1,
+    rules: Rules | None = None,
 ) -> Case:
     """Return a case with known short answers; ``scale`` is the exponent of q.
 
-    precision: its name. spatial: S, whose product divides ``count``.
+    precision: its name. spatial: S, whose product divides ``count``. Under ``rules`` the answers are not short.
     """
     numbers = np.random.default_rng(seed)
     odd = count
@@ -88,4 +90,5 @@ def known_case(
         parameter_dtype=PRECISIONS[precision].parameters,
         channel_axis=channel_axis,
         note="known short answers",
+        rules=rules,
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
+from bnverify import conventional
 from bnverify.case import SECONDS, STATE, Array, Case, DirectedCase
 from bnverify.generated import oracle_functions as printed
 
@@ -57,6 +58,8 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
     float64 (the bounds are written in it).
     """
     names = ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta") if gradients else ("y", "batch_mean", "inv_std")
+    if case.rules is not None:
+        return _training_by_rules(case, names, precision)
     with _precision(precision):
         eps = arb(case.eps)
         rows: list[Row] = []
@@ -83,6 +86,23 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
         return answers
 
 
+def _training_by_rules(case: Case, names: tuple[str, ...], precision: int) -> Answers:
+    """Return what :func:`training` does, of the changed variables; batch_mean, inv_std and centred are those of the change."""
+    with _precision(precision):
+        rows: list[Row] = []
+        centred: list[list[float]] = []
+        for k, x in enumerate(case.rows(case.x).tolist()):
+            values, dy = list(map(arb, x)), list(map(arb, case.rows(case.dy)[k].tolist()))
+            change = conventional.in_balls(case, k, training=True)
+            row = printed.training_gradients(values, change.gamma, arb(float(case.beta[k])), change.eps, dy)
+            y, mean, inv_std, dx, dgamma, dbeta = row
+            centred.append([float(value - mean) for value in values])
+            rows.append((y, mean, inv_std, dx, dgamma * change.factor, dbeta)[: len(names)])
+        answers = _collect(case, names, rows)
+        hi = case.unrows(np.array(centred).reshape(case.channels, case.count))
+        return answers | {"centred": Exact(hi, np.zeros_like(hi), abs(hi) * 2.0**-52)}
+
+
 def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
     """Return y and, where asked, dx, dgamma, dbeta of inference by the stored statistics."""
     names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
@@ -93,10 +113,13 @@ def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Ans
             gamma, beta, mean, var = (
                 arb(float(v[k])) for v in (case.gamma, case.beta, case.running_mean, case.running_var)
             )
-            values = list(map(arb, x))
+            values, factor = list(map(arb, x)), None
+            if case.rules is not None:
+                gamma, eps, factor = conventional.in_balls(case, k, training=False)
             if gradients:
                 dy = list(map(arb, case.rows(case.dy)[k].tolist()))
-                rows.append(printed.inference_gradients(values, gamma, beta, mean, var, eps, dy))
+                y, dx, dgamma, dbeta = printed.inference_gradients(values, gamma, beta, mean, var, eps, dy)
+                rows.append((y, dx, _times(dgamma, factor), dbeta))
             else:
                 rows.append((printed.inference(values, gamma, beta, mean, var, eps),))
         return _collect(case, names, rows)
@@ -107,7 +130,7 @@ def tangent(case: DirectedCase, *, training: bool, precision: int = PRECISION) -
     with _precision(precision):
         rows: list[Row] = []
         for k in range(case.channels):
-            own, direction = _channel(case, k, training), _directed(case, k)
+            own, direction, _ = _of_channel(case, k, training)
             function = printed.training_tangents if training else printed.inference_tangents
             rows.append((function(*own, *direction),))
         return _collect(case, ("ty",), rows)
@@ -118,23 +141,31 @@ def second(case: DirectedCase, *, training: bool, precision: int = PRECISION) ->
     with _precision(precision):
         rows: list[Row] = []
         for k in range(case.channels):
-            own, direction = _channel(case, k, training), _directed(case, k)
+            own, direction, factor = _of_channel(case, k, training)
             dy = list(map(arb, case.rows(case.dy)[k].tolist()))
             function: Any = printed.training_seconds if training else printed.inference_seconds
-            rows.append(function(*own, dy, *direction))
+            second_x, second_gamma, second_dy = function(*own, dy, *direction)
+            rows.append((second_x, _times(second_gamma, factor), second_dy))
         return _collect(case, SECONDS, rows)
 
 
-def _channel(case: Case, k: int, training: bool) -> list[Any]:
-    """Return the balls of one channel in the order of the printed functions: x, gamma, beta, the statistics, eps."""
-    names = ("gamma", "beta") if training else ("gamma", "beta", "running_mean", "running_var")
-    x = list(map(arb, case.rows(case.x)[k].tolist()))
-    return [x, *(arb(float(getattr(case, n)[k])) for n in names), arb(case.eps)]
+def _times(ball: arb, factor: arb | None) -> arb:
+    """Return a ball times what a change of variables asks for, and the same ball where there is none."""
+    return ball if factor is None else ball * factor
 
 
-def _directed(case: DirectedCase, k: int) -> list[Any]:
-    vx = list(map(arb, case.rows(case.vx)[k].tolist()))
-    return [vx, arb(float(case.vgamma[k])), arb(float(case.vbeta[k]))]
+def _of_channel(case: DirectedCase, k: int, training: bool) -> tuple[list[Any], list[Any], arb | None]:
+    """Return the balls of one channel in the order of the printed functions, its direction, and a factor.
+
+    x, gamma, beta, the statistics, eps; vx, vgamma, vbeta. Gradients by gamma and tangents of it count by the factor.
+    """
+    names = ("beta",) if training else ("beta", "running_mean", "running_var")
+    gamma, eps, factor = arb(float(case.gamma[k])), arb(case.eps), None
+    if case.rules is not None:
+        gamma, eps, factor = conventional.in_balls(case, k, training=training)
+    x, vx = (list(map(arb, case.rows(v)[k].tolist())) for v in (case.x, case.vx))
+    own = [x, gamma, *(arb(float(getattr(case, n)[k])) for n in names), eps]
+    return own, [vx, _times(arb(float(case.vgamma[k])), factor), arb(float(case.vbeta[k]))], factor
 
 
 def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answers:

@@ -14,7 +14,7 @@ from typing import Any
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Record, recording
 from bnverify.convention import Convention
-from bnverify.faults.mutant import mutant
+from bnverify.faults.mutant import mutant, right_under
 from bnverify.generated.mutants import MUTANTS, RIGHT_AT
 from bnverify.property import Property
 from bnverify.subject import Raised
@@ -45,6 +45,9 @@ class Power:
 
     def __post_init__(self) -> None:
         self.without = (*self.without, *(n for n in meaningless(self.convention) if n in self.of.catches))
+        rules = self.convention.rules
+        if rules is not None:
+            self.without = (*self.without, *(n for n in self.named if right_under(n, rules)))
 
     def leave_out(self, names: Sequence[str]) -> None:
         """Leave out mutations that no case of the selected precisions can show (in pure half, right and wrong are close)."""

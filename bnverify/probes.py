@@ -80,6 +80,7 @@ def probe_of(subject: Subject, precision: str, values: Array, *, seed: int = 0) 
             parameter_dtype=kinds.parameters,
             channel_axis=channel_axis,
             note="probe",
+            rules=subject.convention.rules,
         )
 
     return Probe(case(subject.channels or 1, axis, subject.ranks[0] - 2), case(1, 1, 0))

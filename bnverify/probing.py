@@ -206,4 +206,5 @@ def plain_case(subject: Subject, dtype: str, rank: int) -> DirectedCase:
         vx=vx,
         vgamma=vector[4],
         vbeta=vector[5],
+        rules=subject.convention.rules,
     )

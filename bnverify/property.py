@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bnverify.convention import CHOICES
 from bnverify.precision import HALF, Precision
+from bnverify.rules import Rules
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -72,6 +74,19 @@ class Property:
     """Whether it is left out at quick, unless it is selected by a pattern."""
     half_is_pure: bool = False
     """Whether half data are held to pure half arithmetic, whatever the parameters are."""
+    not_under: Mapping[str, str] = field(default_factory=dict)
+    """Settings of a convention under which the property does not hold or is not judged, each with why.
+
+    As FIELD=VALUE, or FIELD for every value but the program's own.
+    """
+
+    def barred_by(self, rules: Rules | None) -> str | None:
+        """Return why the property is not judged under a convention's rules, or None."""
+        for setting in () if rules is None else rules.settings:
+            for key in (setting, setting.partition("=")[0]):
+                if key in self.not_under:
+                    return f"{setting}: {self.not_under[key]}"
+        return None
 
     def is_blunt_in(self, precision: Precision) -> bool:
         """Return whether right and wrong lie close in this precision, so that not every fault can be shown in it."""
@@ -94,11 +109,13 @@ def conformance_property(
     precisions: Sequence[str] | None = None,
     slow: bool = False,
     half_is_pure: bool = False,
+    not_under: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
     Raises:
-        ValueError: the name is taken, an unknown capability is needed, or no fault is named that it must catch.
+        ValueError: the name is taken, an unknown capability is needed, no fault is named that it must catch, or a setting
+            is named that does not exist.
     """
 
     def register(check: Callable[..., None]) -> Callable[..., None]:
@@ -111,6 +128,10 @@ def conformance_property(
             raise ValueError(
                 f"the property {name} needs {unknown.pop()}, but capabilities are {', '.join(CAPABILITIES)}"
             )
+        for setting in not_under or {}:
+            key, _, value = setting.partition("=")
+            if key not in Rules.__dataclass_fields__ or value not in ("", *map(str, CHOICES[key])):
+                raise ValueError(f"the property {name} names the setting {setting}, which does not exist")
         _properties[name] = Property(
             name,
             claim,
@@ -124,6 +145,7 @@ def conformance_property(
             None if precisions is None else tuple(precisions),
             slow,
             half_is_pure,
+            not_under or {},
         )
         return check
 

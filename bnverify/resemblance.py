@@ -16,10 +16,7 @@ from bnverify.power import SLACK
 from bnverify.subject import Raised, Subject
 
 PROGRAMS: Mapping[str, str] = {
-    "correction_y=1": "variance-over-m-minus-one",
     "eps_rule=outside": "eps-outside-root",
-    "gamma_rule=abs": "gamma-absolute",
-    "gamma_rule=fixed": "gamma-missing",
 }
 """The mutation that computes y as a convention has it."""
 VARIATIONS: tuple[Callable[[Case], Mapping[str, Any]], ...] = (

@@ -25,23 +25,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnverify import oracle
+from bnverify import conventional, oracle
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import GRADIENTS, SECONDS, Array, Case, DirectedCase
-from bnverify.expectation import Bound, Expectations, Expected
+from bnverify.completing import completed
+from bnverify.expectation import Expectations
 from bnverify.generated import bound_functions as printed
-from bnverify.precision import Precision, largest
+from bnverify.precision import Precision
 from bnverify.printed import Evaluator, call
 from bnverify.reach import Reach, reach_of
 
 VALID = 0.25
 """The largest h at which the bound holds (see above)."""
 
-FAR = 2.0**170
-"""Where s is beyond this or below its inverse, s**6 is no float64: there bounds may overflow, and right code on its way."""
-
-DATA_OUTPUTS = ("y", "dx", "ty", "second_x", "second_dy")
-"""The outputs that are shaped like x; all others are (C,)."""
 DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tbeta", "ddbeta")}
 """What a case's direction is called in the programs: a tangent, and an upstream gradient of the gradients."""
 
@@ -76,7 +72,8 @@ class _Batch:
         self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
         unit = self.unit
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-        self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (case.gamma, case.beta))
+        gamma, eps = conventional.standard(case, training=True)
+        self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (gamma, case.beta))
         self.s = 1 / answers["inv_std"].hi[:, None]
         self.x_hat = abs(case.rows(answers["centred"].hi)) / self.s
         mean_dy = dy.mean(axis=1, keepdims=True)
@@ -90,7 +87,7 @@ class _Batch:
             "abs_x": abs(x),
             "abs_dy": abs(dy),
             "abs_beta": self.beta,
-            "abs_eps": case.eps,
+            "abs_eps": eps,
             "s": self.s,
             "m": case.count,
             "input_rounding": unit.inputs,
@@ -153,6 +150,8 @@ class _Batch:
         t = np.minimum(r, (2 * first_inv * s + r**2) / (2 - r))
         root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
         root_beyond = root_beyond + 2 * unit.smallest / s**2
+        if self.case.rules is not None:
+            root_beyond = root_beyond + conventional.root_rounding(self.case, unit)
         growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), unit.inputs))
 
         def majorants(k: Array | float) -> tuple[Array, ...]:
@@ -187,7 +186,9 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along),
     }
     found = {n: value + beyond.get(n, 0.0) for n, value in first.items()}
-    return _completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
+    if case.rules is not None:
+        found = conventional.of_training(case, found, case.rows(answers["centred"].hi), batch.s)
+    return completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
 
 
 class _Stored:
@@ -198,12 +199,14 @@ class _Stored:
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
         channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
-        self.s = np.sqrt(channel["running_var"] + case.eps)
+        gamma, eps = conventional.standard(case, training=False)
+        channel["gamma"] = abs(gamma.astype(np.float64)[:, None])
+        self.s = np.sqrt(channel["running_var"] + eps)
         self.size = (abs(x) + channel["running_mean"]) / self.s
         """At least |x_hat|, and what a folded y = a x + b adds up to."""
         self.values: dict[str, Any] = {
             **{f"abs_{n}": v for n, v in channel.items()},
-            "abs_eps": case.eps,
+            "abs_eps": eps,
             "abs_x": abs(x),
             "abs_dy": abs(dy),
             "abs_c_x": abs(x - mean_x),
@@ -243,7 +246,7 @@ class _Stored:
         """
         underflow = 2 * self.unit.smallest / self.s**2
         found = {n: value + underflow * sizes.get(n, 0.0) for n, value in first.items()}
-        return _completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
+        return completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
 
     def reach(self, evaluator: Evaluator, names: Sequence[str], unit: Arithmetic | None = None) -> dict[str, Reach]:
         """Return the reach of the outputs of one pass, in the arithmetic of this case or another."""
@@ -267,6 +270,8 @@ def of_inference(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": gain / stored.s * values["abs_dy"],
         "dgamma": (values["abs_dy"] * stored.size).sum(axis=1, keepdims=True),
     }
+    if case.rules is not None:
+        dgamma = conventional.of_inference(case, dgamma, stored.s)
     reaches = stored.reach(printed.inference_reach, ("y",)) | stored.reach(printed.inference_gradient_reach, GRADIENTS)
     return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes, reaches)
 
@@ -276,6 +281,8 @@ def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expecta
     values = stored.values
     (ty,) = stored.first_order(printed.inference_tangent_error, summed=False)
     size = values["abs_gamma"] / stored.s * values["abs_tx"] + values["abs_tgamma"] * stored.size + values["abs_tbeta"]
+    if case.rules is not None:
+        ty = ty + conventional.undecided(case) * values["abs_tgamma"] * stored.size
     half = Arithmetic.of(_of_derivatives(case), case.count)
     reaches = stored.reach(printed.inference_tangent_reach, ("ty",), half)
     return stored.expectations(answers, {"ty": ty}, {"ty": size}, reaches)
@@ -293,7 +300,9 @@ def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectat
         "second_gamma": (values["abs_dy"] * along).sum(axis=1, keepdims=True),
         "second_dy": values["abs_gamma"] * along + values["abs_ddgamma"] * stored.size + values["abs_ddbeta"],
     }
-    return stored.expectations(answers, first, sizes, stored.reach(printed.inference_second_reach, SECONDS))
+    reaches = stored.reach(printed.inference_second_reach, SECONDS)
+    reaches = {n: one.after(conventional.undecided(case)) for n, one in reaches.items()}
+    return stored.expectations(answers, first, sizes, reaches)
 
 
 def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
@@ -302,10 +311,12 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
     found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"]
     size = batch.gamma / batch.s * batch.values["abs_tx"]
     along = batch.x_hat * ((size * batch.x_hat).mean(axis=1, keepdims=True) + batch.channel["tgamma"])
+    if case.rules is not None:
+        found = found + conventional.undecided(case) * batch.channel["tgamma"] * batch.x_hat
     whole = size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"]
     half = Arithmetic.of(_of_derivatives(case), case.count)
     reach = reach_of(printed.tangent_reach, ("ty",), batch.values, half)["ty"].after(batch.overflow)
-    return _completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
+    return completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
 
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
@@ -315,8 +326,8 @@ def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers)
     found = {n: errors[n] + beyond[n] for n in SECONDS}
     first = np.logical_or.reduce([one.overflow for one in batch.steps().values()])
     reaches = reach_of(printed.second_reach, SECONDS, batch.values, batch.unit)
-    reaches = {n: one.after(first) for n, one in reaches.items()}
-    return _completed(case, batch.unit, answers, found, batch.judged, reaches, {})
+    reaches = {n: one.after(first | conventional.undecided(case)) for n, one in reaches.items()}
+    return completed(case, batch.unit, answers, found, batch.judged, reaches, {})
 
 
 def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
@@ -354,42 +365,4 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
     found = {"running_mean": higher * first_mean, "running_var": higher * first_var + beyond}
     sums = np.maximum(abs(x).sum(axis=1, keepdims=True), (off.centred**2).sum(axis=1, keepdims=True))
     reach = Reach(~(sums <= unit.largest / 2), np.zeros_like(mean))
-    return _completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})
-
-
-def _completed(
-    case: Case,
-    unit: Arithmetic,
-    answers: oracle.Answers,
-    found: Mapping[str, Array],
-    judged: Array,
-    reaches: Mapping[str, Reach],
-    sizes: Mapping[str, Array],
-) -> Expectations:
-    """Complete answers by their bounds: underflow, roundings of outputs, and where right code may overflow.
-
-    found: rounding errors, (C, m) or (C, 1). sizes: those of the terms of outputs shaped like x, which mixed precision rounds
-    to the type of the data on the way.
-    """
-    expectations = {}
-    for name, value in found.items():
-        reach, exact = reaches[name], answers[name]
-        total, overflow, dtype = value + unit.tiny + reach.underflow, reach.overflow, case.parameter_dtype
-        if name in DATA_OUTPUTS:
-            dtype, whole = case.dtype, (case.channels, case.count)
-            if unit.output:
-                total, overflow = total + unit.rounded(sizes[name]), overflow | (sizes[name] >= largest(dtype) / 2)
-            shaped = [case.unrows(np.broadcast_to(v, whole)) for v in (total, judged, overflow)]
-        else:
-            shaped = [v[:, 0] for v in (total, judged, overflow)]
-        excused = np.logical_or(shaped[2], abs(exact.hi) >= largest(dtype) / 2)
-        unbounded = ~np.isfinite(shaped[0])
-        if unbounded.any() and _is_far(case):
-            excused = excused | unbounded
-        expectations[name] = Expected(exact, Bound(shaped[0], shaped[1], excused))
-    return expectations
-
-
-def _is_far(case: Case) -> bool:
-    given = (case.x, case.dy, case.gamma, case.beta, case.running_mean, case.running_var**0.5)
-    return case.eps**0.5 < 1 / FAR or max(float(abs(v).max(initial=0.0)) for v in given) > FAR
+    return completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})

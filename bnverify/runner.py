@@ -77,6 +77,9 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
             )
         if need in subject.failing:
             return replace(blank, status="errored", message=f"a plain case raised: {subject.failing[need]}")
+    reason = prop.barred_by(subject.convention.rules)
+    if reason is not None:
+        return replace(blank, required=False, message=f"does not hold under {reason}")
     subject = _narrowed(prop, subject)
     if not subject.dtypes:
         return replace(blank, required=False, message=f"judged in {', '.join(prop.precisions or ())} alone")
@@ -208,6 +211,8 @@ class _Run:
             return
         case, drawn = self.failing_at
         for setting, subject, moved in alternatives(self.subject, case):
+            if self.prop.barred_by(subject.convention.rules):
+                continue
             try:
                 with recording(Record()):
                     self.prop.check(subject, moved, **drawn)

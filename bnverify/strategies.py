@@ -152,6 +152,7 @@ def known_cases(draw: st.DrawFn, subject: Subject) -> Case:
         scale=draw(_whole(*limits_of(draw, dtype).known), label="log2 q"),
         update_rate=rate,
         channel_axis=subject.convention.channel_axis,
+        rules=subject.convention.rules,
     )
 
 

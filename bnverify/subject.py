@@ -182,6 +182,8 @@ class Subject:
                     _ = backward(out.saved, inputs["dy"], keep=True)
                 found |= dict(zip(GRADIENTS, backward(out.saved, inputs["dy"]), strict=True))
         seen = {name: self.read(name, value) for name, value in found.items()}
+        if gradients and seen["dgamma"] is None:
+            seen["dgamma"] = self._without_gamma(case)
         attached = tuple(n for n in STATE if found[n] is not None and self.arrays.attached(found[n]))
         return Observed(**seen, changed=self._changed(case, inputs, training), attached=attached)
 
@@ -203,6 +205,8 @@ class Subject:
             with caught():
                 found = dict(zip(GRADIENTS, backward(outs[k].saved, given[k]["dy"]), strict=True))
             seen[k] |= {name: self.read(name, value) for name, value in found.items()}
+            if seen[k]["dgamma"] is None:
+                seen[k]["dgamma"] = self._without_gamma(cases[k])
         return [Observed(**one) for one in seen]
 
     def jvp(self, case: DirectedCase, *, training: bool = True) -> Array | None:
@@ -236,7 +240,10 @@ class Subject:
             saved = self._forward(case, inputs, training).saved
             seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))
             found = dict(zip(SECONDS, seconds, strict=True))
-        return {name: self.read(name, value) for name, value in found.items()}
+        seen = {name: self.read(name, value) for name, value in found.items()}
+        if seen["second_gamma"] is None:
+            seen["second_gamma"] = self._without_gamma(case)
+        return seen
 
     def merged(self, parts: Sequence[Case]) -> tuple[int, Array | None, Array | None]:
         """Return the count, mean and sum of squares about it of all parts, merged from left to right.
@@ -300,6 +307,10 @@ class Subject:
             raise Raised(f"{name} is {problem}") from problem
         except Exception as problem:
             raise Raised(f"{name} cannot be read as an array: {one_line(problem)}") from problem
+
+    def _without_gamma(self, case: Case) -> Array | None:
+        """Return what no gradient by gamma stands for: none at all, but zeros where gamma is declared to be fixed."""
+        return np.zeros_like(case.gamma) if self.convention.gamma_rule == "fixed" else None
 
     def _changed(self, case: Case, inputs: Mapping[str, Any], training: bool) -> tuple[str, ...]:
         """Return the inputs that no longer hold the bits they held; the state may change in training."""

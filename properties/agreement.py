@@ -6,6 +6,8 @@ from bnverify.compare import require_close
 from bnverify.judging import expectations
 from bnverify.property import conformance_property
 
+GENERATED = "the generated code has none of these rules"
+
 
 @conformance_property(
     "agreement",
@@ -20,6 +22,7 @@ from bnverify.property import conformance_property
         "channels-scrambled",
         "tail-ignored",
     ],
+    not_under=dict.fromkeys(("gamma_rule", "eps_rule", "eps_dtype", "correction_y"), GENERATED),
 )
 def agreement(subject, case):
     gradients = subject.lacks("gradients") is None

@@ -25,6 +25,7 @@ SOME = tuple(asking for n in (1, 2) for asking in combinations(GRADIENT_OF, n))
         "parameters-forgotten-beside-frozen-x",
         "frozen-means-inference",
     ],
+    not_under={"gamma_rule=fixed": "gamma has no gradient that could be asked for"},
 )
 def frozen(subject, case):
     expected = bounds.training(case)

@@ -9,6 +9,8 @@ from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
+ROOT = "it is the law of the root of v + eps, v over m"
+
 
 @conformance_property(
     "one-value",
@@ -25,6 +27,7 @@ from bnverify.subject import Raised
         "one-value-unnormalized",
         *systematic("training", "y", "dx", "dbeta", in_one_value_alone=True),
     ],
+    not_under={"correction_y": "the variance of one value over m - 1 is undefined"},
 )
 def one_value(subject, case):
     gradients = subject.lacks("gradients") is None
@@ -103,15 +106,17 @@ def constant_channel(subject, case):
         "eps-missing",
         "beta-missing",
         "gamma-missing",
+        "gamma-by-its-size",
         "eps-as-floor",
     ],
+    not_under=dict.fromkeys(("eps_rule", "correction_y"), ROOT),
 )
 def two_values(subject, case):
     """The right side is written down here, not taken from the oracle: d is exact, the rest is 8 roundings of float64."""
     rows = case.rows(case.x).astype(np.float64)
     d = rows[:, :1] - rows[:, 1:]
-    gamma, beta = case.gamma.astype(np.float64)[:, None], case.beta.astype(np.float64)[:, None]
-    x_hat = np.concatenate([d, -d], axis=1) / np.sqrt(d**2 + 4 * case.eps)
+    gamma, beta = case.gain.astype(np.float64)[:, None], case.beta.astype(np.float64)[:, None]
+    x_hat = np.concatenate([d, -d], axis=1) / np.sqrt(d**2 + 4 * case.added_eps)
     expected = bounds.training(case)["y"]
     y = case.rows(require_form(subject.run(case).y, case.x.shape, what="y", case=case)).astype(np.float64)
     limit = case.rows(expected.bound.value) + 8 * bounds.UNIT["float64"] * (abs(gamma * x_hat) + abs(beta))

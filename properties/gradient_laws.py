@@ -8,6 +8,8 @@ from bnverify.compare import require_close, require_expected, require_finite, re
 from bnverify.property import conformance_property
 
 U = bounds.UNIT["float64"]
+ROOT = "it is the law of the root of v + eps, v over m"
+NO_DGAMMA = "dgamma is 0, and not <dy, x_hat>"
 
 
 @conformance_property(
@@ -45,6 +47,7 @@ def gradient_sum(subject, case):
         "dx-gamma-missing",
         "gradient-nan",
     ],
+    not_under={"gamma_rule=fixed": NO_DGAMMA, **dict.fromkeys(("eps_rule", "correction_y"), ROOT)},
 )
 def euler(subject, case):
     """Zero only at eps = 0: code that forgot eps comes closer to zero than right code."""
@@ -54,7 +57,7 @@ def euler(subject, case):
     dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
     require_finite(observed.dx, expected["dx"].bound, what="dx", case=case)
     require_finite(dgamma, expected["dgamma"].bound, what="dgamma", case=case)
-    factor = case.gamma.astype(np.float64) * case.eps * found.inv_std**2
+    factor = case.gamma.astype(np.float64) * case.added_eps * found.inv_std**2
     limit = (abs(found.centred) * case.rows(expected["dx"].bound.value)).sum(axis=1)
     limit += abs(factor) * expected["dgamma"].bound.value
     limit += (case.count + 8) * U * ((abs(found.centred) * abs(dx)).sum(axis=1) + abs(factor * dgamma))
@@ -79,6 +82,7 @@ def euler(subject, case):
         "dgamma-averaged",
         "gradient-nan",
     ],
+    not_under={"gamma_rule=fixed": NO_DGAMMA, **dict.fromkeys(("eps_rule", "correction_y"), ROOT)},
 )
 def norm(subject, case):
     """dx, dgamma and dbeta come from the implementation; a square is off by (2 |value| + bound) bound."""
@@ -92,7 +96,7 @@ def norm(subject, case):
         bound[name] = (2 * abs(value[name]) + whole.value) * whole.value
     dy = case.rows(case.dy).astype(np.float64)
     gain = (case.gamma.astype(np.float64) * found.inv_std) ** 2
-    factor = 1 + case.eps * found.inv_std**2  # 2 - rho
+    factor = 1 + case.added_eps * found.inv_std**2  # 2 - rho
     left = (case.rows(value["dx"]) ** 2).sum(axis=1)
     inside = (dy**2).sum(axis=1) - value["dbeta"] ** 2 / case.count - factor * value["dgamma"] ** 2 / case.count
     size = (dy**2).sum(axis=1) + value["dbeta"] ** 2 / case.count + factor * value["dgamma"] ** 2 / case.count
@@ -119,11 +123,12 @@ def norm(subject, case):
         "dx-eps-missing",
         "dx-gamma-missing",
     ],
+    not_under=dict.fromkeys(("eps_rule", "correction_y"), ROOT),
 )
 def spectrum(subject, case):
     """The right side is written down here; s comes from the oracle, the rest is 8 roundings of float64."""
     found = bounds.statistics(case)
-    slope = case.gamma.astype(np.float64) * case.eps * found.inv_std**3
+    slope = case.gain.astype(np.float64) * case.added_eps * found.inv_std**3
     for name, dy, right in (
         ("dy = 1", np.ones_like(case.x), np.zeros_like(found.centred)),
         ("dy = x", case.x, slope[:, None] * found.centred),

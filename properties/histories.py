@@ -206,6 +206,7 @@ def three_forwards(subject, case, order):
     slow=True,
     weight=0.2,
     catches=["grad-overwritten"],
+    not_under={"gamma_rule=fixed": "gamma has no gradient that could be gathered"},
 )
 def gradients_add_up(subject, case):
     """With room for the roundings of the two, and of their sum, to the parameters' type."""

@@ -7,6 +7,7 @@ from bnverify.compare import require_finite, require_form, require_zero
 from bnverify.property import conformance_property
 
 U = bounds.UNIT["float64"]
+ROOT = "it is the law of the root of v + eps, v over m"
 
 
 def rows_of_y(subject, case):
@@ -35,12 +36,13 @@ def rows_of_y(subject, case):
         "moments-helper-in-one-pass",
         "one-pass-clamped",
     ],
+    not_under=dict.fromkeys(("eps_rule", "correction_y"), ROOT),
 )
 def moments(subject, case):
     """The variance is taken about beta, so that its error is that of the squares: (2 |y - beta| + bound) bound."""
     y, bound, whole = rows_of_y(subject, case)
     found = bounds.statistics(case)
-    gamma, beta = case.gamma.astype(np.float64), case.beta.astype(np.float64)
+    gamma, beta = case.gain.astype(np.float64), case.beta.astype(np.float64)
     m, off = case.count, y - beta[:, None]
     require_zero(
         off.mean(axis=1),
@@ -64,12 +66,13 @@ def moments(subject, case):
     source="Samuelson's inequality; (m - 1) sum c² - m c_k² is a sum of squares",
     data="outlier",
     catches=["mean-dropped", "root-missing", "eps-missing", "beta-missing", "identity"],
+    not_under=dict.fromkeys(("eps_rule", "correction_y"), ROOT),
 )
 def size(subject, case):
     """Attained where all values but one are equal, which these data nearly are."""
     y, _, whole = rows_of_y(subject, case)
     found = bounds.statistics(case)
-    gamma, beta = abs(case.gamma.astype(np.float64)), case.beta.astype(np.float64)
+    gamma, beta = abs(case.gain.astype(np.float64)), case.beta.astype(np.float64)
     largest = gamma * np.sqrt(((case.count - 1) * (found.centred**2).mean(axis=1)) * found.inv_std**2)
     off = abs(y - beta[:, None])
     excess = np.maximum(off - largest[:, None] * (1 + (case.count + 16) * U), 0.0)

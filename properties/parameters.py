@@ -13,7 +13,6 @@ from bnverify.property import conformance_property
     source="from the definition: y = gamma x_hat + beta",
     needs=["gradients"],
     catches=[
-        "gamma-pinned",
         "gamma-absolute-plus-eps",
         "gamma-absolute",
         "dx-gamma-absolute",
@@ -22,6 +21,7 @@ from bnverify.property import conformance_property
         "gamma-missing",
         "dx-gamma-missing",
     ],
+    not_under={"gamma_rule": "y is not linear in gamma"},
 )
 def affine(subject, case):
     """Multiplication by -2 is exact."""
@@ -53,6 +53,7 @@ def affine(subject, case):
         "dbeta-scaled",
         "gamma-missing",
     ],
+    not_under={"gamma_rule=fixed": "dgamma is 0, and not <dy, x_hat>"},
 )
 def energy(subject, case):
     """All of y, dgamma and dbeta come from the implementation; products count their bounds, sums m + 4 roundings."""

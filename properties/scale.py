@@ -12,6 +12,10 @@ from bnverify.precision import largest
 from bnverify.property import conformance_property
 
 SOURCE = "the eps-exact form of Ioffe and Szegedy 2015, section 3.3"
+ROOT = "it is the law of the root of v + eps, v over m"
+NO_DGAMMA = "dgamma is 0, and not <dy, x_hat>"
+SIGN = "a < 0 changes the sign of gamma, which then says nothing"
+LENGTH = "beside sqrt(v) eps goes with 1/a"
 EXPONENTS = {"a": lambda subject: st.sampled_from([2.0, -1.0, 0.5, -4.0, 2.0**-7, -(2.0**6)])}
 
 
@@ -35,6 +39,7 @@ def _rescaled(case, a):
     needs=["eps"],
     draws=EXPONENTS,
     catches=["eps-outside-root", "eps-ignored", "gamma-absolute", "root-missing", "identity", "square-for-root"],
+    not_under={"gamma_rule": SIGN, "eps_rule=outside": LENGTH},
 )
 def scale(subject, case, a):
     scaled, plain, a = _rescaled(case, a)
@@ -54,6 +59,7 @@ def scale(subject, case, a):
     needs=["eps", "gradients"],
     draws=EXPONENTS,
     catches=["eps-outside-root", "root-missing", "dx-gamma-absolute", "eps-ignored"],
+    not_under={"gamma_rule": SIGN, "eps_rule=outside": LENGTH},
 )
 def scale_gradient(subject, case, a):
     scaled, plain, a = _rescaled(case, a)
@@ -75,6 +81,7 @@ def scale_gradient(subject, case, a):
     data="linear",
     draws=EXPONENTS,
     catches=["eps-outside-root", "gamma-absolute", "root-missing", "dx-gamma-absolute", "gradient-nan"],
+    not_under={"gamma_rule": SIGN, "eps_rule=outside": LENGTH},
 )
 def weight_scale(subject, case, a):
     """z is exact, and so is the sum of dz h up to the rounding of float64, which the bound counts."""
@@ -127,6 +134,7 @@ def weight_scale(subject, case, a):
         "dx-gamma-missing",
         "gradient-nan",
     ],
+    not_under={"gamma_rule=fixed": NO_DGAMMA, **dict.fromkeys(("eps_rule", "correction_y"), ROOT)},
 )
 def weights(subject, case):
     """<w, dw> = <z, dz>, and dgamma = <dy, x_hat>: both sides come from the implementation."""
@@ -135,7 +143,7 @@ def weights(subject, case):
     dgamma = require_form(observed.dgamma, case.gamma.shape, what="dgamma", case=case).astype(np.float64)
     require_finite(case.unrows(dx), expected["dx"].bound, what="dx", case=case)
     require_finite(dgamma, expected["dgamma"].bound, what="dgamma", case=case)
-    factor = case.gamma.astype(np.float64) * case.eps * bounds.statistics(case).inv_std ** 2
+    factor = case.gamma.astype(np.float64) * case.added_eps * bounds.statistics(case).inv_std ** 2
     weight, hidden = case.weight, case.hidden
     left = (weight * (dx @ hidden)).sum(axis=1) - factor * dgamma
     size = (abs(weight) * (abs(dx) @ abs(hidden))).sum(axis=1) + abs(factor * dgamma)

@@ -12,6 +12,7 @@ from bnverify.compare import require_finite, require_form, require_outputs, requ
 from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
 
+SECOND_ORDER = "the oracle has no program for tangents and second derivatives of this root"
 SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
 JVP = (
     "jvp-mean-path-dropped",
@@ -39,6 +40,7 @@ SECOND = (
     needs=["jvp"],
     data="directed",
     catches=[*JVP, *systematic("tangent", "ty")],
+    not_under={"eps_rule": SECOND_ORDER},
 )
 def jvp(subject, case):
     require_outputs({"ty": subject.jvp(case)}, bounds.tangent(case), ("ty",), case=case)
@@ -66,6 +68,7 @@ def inference_jvp(subject, case):
     draws={"layout": lambda subject: st.sampled_from(("contiguous", "channels-last", "transposed", "sliced"))},
     catches=[*SECOND, *systematic("second", *SECONDS), "second-reads-upstream-as-contiguous"],
     half_is_pure=True,
+    not_under={"eps_rule": SECOND_ORDER},
 )
 def double_backward(subject, case, layout):
     """x, dy and the direction all lie in one layout."""
@@ -102,6 +105,7 @@ def inference_double_backward(subject, case):
         "dgamma-averaged",
         "dbeta-averaged",
     ],
+    not_under={"eps_rule": SECOND_ORDER},
 )
 def forward_against_reverse(subject, case):
     """Both sides come from the implementation; each product counts its bound, and m + 4 roundings of float64."""

@@ -92,7 +92,7 @@ def not_finite_upstream(subject, case, value, place):
     require_others(observed, {name: expected[name] for name in GRADIENTS}, channel, one)
     dbeta = require_form(observed.dbeta, case.gamma.shape, what="dbeta", case=one)
     require_not_finite(dbeta[channel], f"dbeta of channel {channel}, whose dy holds {value}", one)
-    if case.gamma[channel] != 0:
+    if case.gain[channel] != 0:
         dx = case.rows(require_form(observed.dx, case.x.shape, what="dx", case=one))
         require_not_finite(dx[channel], f"a dx of channel {channel}, whose dy holds {value}", one)
 
@@ -116,7 +116,7 @@ def not_finite_in_inference(subject, case, value, place):
     if observed is None:
         return
     y = case.rows(require_form(observed.y, case.x.shape, what="y in inference", case=one)).copy()
-    got, gamma = float(y[channel, within]), float(case.gamma[channel])
+    got, gamma = float(y[channel, within]), float(case.gain[channel])
     if np.isnan(value) or gamma != 0:
         right = value if np.isnan(value) else np.sign(gamma) * value
         require(

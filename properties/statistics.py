@@ -146,6 +146,7 @@ def merge(subject, case, cuts):
     needs=["inference", "eps"],
     data="unit",
     catches=["inference-eps-missing", "inference-eps-outside-root", "inference-eps-fixed"],
+    not_under={"eps_rule": "y depends on running_var and eps, not on their sum alone"},
 )
 def eps_shift(subject, case):
     """Half of eps = 1/2, 1 or 2 moves over to the stored variance: exact, for both are short."""

@@ -15,12 +15,23 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("defects", "errors", "interrupts", "layout", "memory", "precision", "ranges", "version"),
+    ("defects", "errors", "interrupts", "layout", "memory", "precision", "ranges", "rules", "version"),
     ("symbolic",),
     ("codegen",),
     ("generated",),
     ("arithmetic", "case", "convention", "numpy", "torch"),
-    ("oracle", "bounds", "expectation", "known_answers", "printed", "reach", "rounding_errors", "typical"),
+    (
+        "oracle",
+        "bounds",
+        "completing",
+        "conventional",
+        "expectation",
+        "known_answers",
+        "printed",
+        "reach",
+        "rounding_errors",
+        "typical",
+    ),
     ("calling", "compare", "implementation"),
     (
         "alternatives",

@@ -53,6 +53,8 @@ class Defect:
     """Public reports, as owner/repository #number."""
     faults: tuple[str, ...] = ()
     """Seeded faults that misbehave so."""
+    parts: tuple[str, ...] = ()
+    """Seeded faults that show a part of it, and are wrong whatever is declared."""
     accepted: tuple[str, ...] = ()
     """Right variants of ``tests/algorithms`` that look so and must pass."""
     conventions: tuple[str, ...] = ()

@@ -117,16 +117,6 @@ class StateInitializedPerCall(GeneratedNumpy):
         return super().forward(x, gamma, beta, *given, training=training, **settings)
 
 
-@fault("gamma-pinned", "gamma is taken for 1, and its gradient is 0")
-class GammaPinned(GeneratedNumpy):
-    def forward(self, x: Any, gamma: Any, *rest: Any, **settings: Any) -> Forward:
-        return super().forward(x, np.ones_like(gamma), *rest, **settings)
-
-    def backward(self, saved: Any, dy: Any) -> Any:
-        dx, dgamma, dbeta = super().backward(saved, dy)
-        return dx, np.zeros_like(dgamma), dbeta
-
-
 @fault("gamma-absolute-plus-eps", "gamma is replaced by |gamma| + eps, forward and backward")
 class GammaAbsolutePlusEps(Keeping):
     def forward(self, x: Any, gamma: Any, *rest: Any, eps: float, **settings: Any) -> Forward:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bnverify import conventional
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.convention import PRESETS, Convention
 from bnverify.generated import numpy_functions as right
@@ -15,18 +16,23 @@ from bnverify.generated.mutants import MUTANTS
 from bnverify.implementation import Forward, Implementation
 from bnverify.layout import channel_layout
 from bnverify.precision import DTYPES
+from bnverify.rules import Rules
 from bnverify.subject import Subject
 
 
 class Mutant(Implementation):
-    """Everything right but the step that the mutation changes; results are rounded once to their dtypes."""
+    """Everything right but the step that the mutation changes; results are rounded once to their dtypes.
+
+    Without a name it is right throughout. Where a convention has rules of its own, the programs are those of the changed
+    variables (see conventional.py).
+    """
 
     dtypes = DTYPES
 
-    def __init__(self, name: str, convention: Convention = PRESETS["generated"]) -> None:
+    def __init__(self, name: str | None, convention: Convention = PRESETS["generated"]) -> None:
         self.convention = convention
-        self.step = MUTANTS[name].step
-        self.function: Any = printed(name)
+        self.step = "" if name is None else MUTANTS[name].step
+        self.function: Any = None if name is None else printed(name)
         self._axis: dict[str, Any] = {"channel_axis": convention.channel_axis}
 
     def forward(
@@ -44,7 +50,10 @@ class Mutant(Implementation):
         """Return y and new statistics."""
         dtype, state, axis = x.dtype, running_mean.dtype, self._axis
         wide: list[Any] = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
-        saved = (training, (dtype, gamma.dtype), wide, eps)
+        own, factor = gamma.dtype, None
+        if self.convention.rules is not None:
+            eps, factor = self._change(wide, eps, training)
+        saved = (training, (dtype, own, factor), wide, eps)
         x, gamma, beta, running_mean, running_var = wide
         with np.errstate(all="ignore"):
             if not training:
@@ -62,6 +71,15 @@ class Mutant(Implementation):
             mean, var = self._state(wide, update_rate)
         return Forward(y.astype(dtype), mean.astype(state), var.astype(state), saved)
 
+    def _change(self, wide: list[Any], eps: float, training: bool) -> tuple[Any, Any]:
+        """Put gamma' in the place of gamma; return eps', shaped to broadcast, and what dgamma' is multiplied by."""
+        rules = self.convention.rules
+        assert rules is not None
+        _, shape, count = channel_layout(wide[0].shape, self.convention.channel_axis)
+        found = conventional.of_values(rules, wide[1], eps, count if training else None)
+        wide[1] = found.gamma
+        return found.eps.reshape(shape), found.factor
+
     def _state(self, wide: list[Any], update_rate: float) -> tuple[Any, Any]:
         x, gamma, beta, mean, var = wide
         axis = self.convention.channel_axis
@@ -78,7 +96,7 @@ class Mutant(Implementation):
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
         """Return dx, dgamma and dbeta."""
-        training, (dtype, own), (x, gamma, beta, mean, var), eps = saved
+        training, (dtype, own, factor), (x, gamma, beta, mean, var), eps = saved
         dy, axis = np.asarray(dy, dtype=np.float64), self._axis
         with np.errstate(all="ignore"):
             if not training:
@@ -93,12 +111,14 @@ class Mutant(Implementation):
                 _, batch_mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **axis)
                 found = right.training_vjp(dy, x, gamma, batch_mean, inv_std, **axis)
         dx, dgamma, dbeta = found
+        dgamma = dgamma if factor is None else dgamma * factor
         return dx.astype(dtype), dgamma.astype(own), dbeta.astype(own)
 
     def jvp(self, saved: Any, *direction: Any) -> Any:
         """Return the tangent of y."""
-        training, (dtype, _), (x, gamma, beta, mean, var), eps = saved
+        training, (dtype, _, factor), (x, gamma, beta, mean, var), eps = saved
         tx, tgamma, tbeta = (np.asarray(v, dtype=np.float64) for v in direction)
+        tgamma = tgamma if factor is None else tgamma * factor
         with np.errstate(all="ignore"):
             if not training:
                 ty = right.inference_jvp(tx, tgamma, tbeta, x, gamma, mean, var, eps, **self._axis)
@@ -111,8 +131,9 @@ class Mutant(Implementation):
 
     def double_backward(self, saved: Any, dy: Any, *direction: Any) -> tuple[Any, Any, Any]:
         """Return second_x, second_gamma and second_dy."""
-        training, (dtype, own), (x, gamma, beta, mean, var), eps = saved
+        training, (dtype, own, factor), (x, gamma, beta, mean, var), eps = saved
         dy, ddx, ddgamma, ddbeta = (np.asarray(v, dtype=np.float64) for v in (dy, *direction))
+        ddgamma = ddgamma if factor is None else ddgamma * factor
         with np.errstate(all="ignore"):
             if not training:
                 found = right.inference_double_backward(
@@ -124,6 +145,7 @@ class Mutant(Implementation):
                 _, mean, _, inv_std = right.training_forward(x, gamma, beta, eps, **self._axis)
                 found = right.training_double_backward(ddx, ddgamma, ddbeta, dy, x, gamma, mean, inv_std, **self._axis)
         second_x, second_gamma, second_dy = found
+        second_gamma = second_gamma if factor is None else second_gamma * factor
         return second_x.astype(dtype), second_gamma.astype(own), second_dy.astype(dtype)
 
 
@@ -156,3 +178,32 @@ def systematic(
 def mutant(name: str, convention: Convention) -> Subject:
     """Return the subject of a mutation under a convention."""
     return subject_of_implementation(Mutant(name, convention), f"the mutation {name}")
+
+
+@lru_cache(maxsize=4096)
+def right_under(name: str, rules: Rules) -> bool:
+    """Return whether a mutation of a step changes none of its results under a convention's rules.
+
+    Both programs are algebraic in their inputs, so that they are one where they agree at points drawn at random (Schwartz
+    1980): here at nine channels, of which the variances lie on both sides of eps and gamma has either sign.
+    What is wrong in a channel of one value alone is wrong.
+    """
+    if MUTANTS[name].in_one_value_alone:
+        return False
+    convention = PRESETS["generated"].changed(rules.changes)
+    numbers = np.random.default_rng(0)
+    x, dy, vx = numbers.standard_normal((3, 5, 9)) * np.geomspace(0.2, 5, 9)
+    vectors = numbers.uniform(0.5, 2, size=(4, 9)) * numbers.choice([-1, 1], size=(4, 9))
+    mean, var = numbers.standard_normal(9), np.geomspace(0.05, 20, 9)
+    found = []
+    for implementation in (Mutant(name, convention), Mutant(None, convention)):
+        results: list[Any] = []
+        for training in (True, False):
+            out = implementation.forward(
+                x, vectors[0], vectors[1], mean, var, eps=0.75, update_rate=0.3, training=training
+            )
+            results += [out.y, out.running_mean, out.running_var, *implementation.backward(out.saved, dy)]
+            results.append(implementation.jvp(out.saved, vx, vectors[2], vectors[3]))
+            results += implementation.double_backward(out.saved, dy, vx, vectors[2], vectors[3])
+        found.append(np.concatenate([np.ravel(one) for one in results]))
+    return np.allclose(found[0], found[1], rtol=1e-8, atol=1e-9, equal_nan=True)

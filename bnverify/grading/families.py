@@ -12,7 +12,7 @@ from bnverify.generated.mutants import MUTANTS
 @cache
 def rows_of(fault: str) -> tuple[str, ...]:
     """Return the rows of the catalogue of defects that a fault stands for."""
-    return tuple(row.id for row in defects().values() if fault in row.faults)
+    return tuple(row.id for row in defects().values() if fault in (*row.faults, *row.parts))
 
 
 def families_of(fault: str) -> tuple[str, ...]:

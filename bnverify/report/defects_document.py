@@ -15,7 +15,7 @@ HEAD = """# Defects of batch normalization, and what catches them
 Written by `bnverify generate` from the rows of `bnverify/defects/`, the seeded faults and the properties; not edited by
 hand. Each row is a public report, in our own words. Beside it stand the seeded faults that misbehave so, each with the
 properties that name it and fail it in the tests; the right variants that look so and must pass; or the reason why there
-is neither. Where a convention is given, the fault is right once it is declared.
+is neither. Where a convention is given, the fault is right once it is declared; a part of it is wrong all the same.
 """
 
 
@@ -51,7 +51,7 @@ def _summary(rows: list[Defect]) -> Iterator[str]:
 
 
 def _counts(name: str, rows: list[Defect]) -> str:
-    faults = {fault for row in rows for fault in row.faults}
+    faults = {fault for row in rows for fault in (*row.faults, *row.parts)}
     alone = [row for row in rows if not row.faults and not row.accepted]
     numbers = (
         len(rows),
@@ -73,6 +73,8 @@ def _shown(row: Defect, caught: Mapping[str, list[str]]) -> Iterator[str]:
         yield f"`{fault}`: {', '.join(caught.get(fault, ['nothing']))}"
     if row.conventions:
         yield f"right where {_code(row.conventions)} is declared"
+    for fault in row.parts:
+        yield f"`{fault}`, a part of it: {', '.join(caught.get(fault, ['nothing']))}"
     if row.accepted:
         yield f"must pass: {', '.join(row.accepted)}"
     if row.reason:

@@ -1,0 +1,29 @@
+"""Rules: what a convention changes in the program itself, so that a case has other right answers under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Rules:
+    """The fields of a convention that change what y and its derivatives are; see convention.py for their values."""
+
+    eps_rule: str = "inside"
+    eps_dtype: str = "exact"
+    correction_y: int = 0
+    gamma_rule: str = "as_is"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The fields that are not the program's own, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The same as FIELD=VALUE."""
+        return tuple(f"{name}={value}" for name, value in self.changes.items())
+
+    def __repr__(self) -> str:
+        return f"Rules({', '.join(f'{name}={value!r}' for name, value in self.changes.items())})"

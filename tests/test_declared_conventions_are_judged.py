@@ -1,0 +1,147 @@
+"""Conventions that change the program: wrong while they are not declared, right once they are, and no cloak for faults."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+import bnverify
+from bnverify.convention import CHOICES
+from bnverify.faults.catalogue import fault_subject
+from bnverify.rules import Rules
+from bnverify.runner import PROFILES, run_property
+from bnverify.suite import load
+
+VARIANTS = Path(__file__).parent / "algorithms" / "conventional.py"
+FUNCTIONS = {
+    "gamma_rule=abs": "by_size_of_weight",
+    "gamma_rule=fixed": "without_weight",
+    "correction_y=1": "corrected_throughout",
+}
+"""A function in Torch of each convention."""
+COMPLETE = {
+    "gamma_rule=abs": "gamma-by-its-size",
+    "gamma_rule=fixed": "gamma-pinned",
+    "correction_y=1": "corrected-throughout",
+}
+"""The seeded fault that is this convention throughout, in NumPy."""
+STILL_WRONG = {
+    "gamma_rule=abs": {
+        "dx-gamma-missing": "oracle-gradients",
+        "gamma-absolute-plus-eps": "oracle-y",
+        "dx-variance-path-dropped": "oracle-gradients",
+        "dgamma-averaged": "energy",
+        "gamma-missing": "two-values",
+        "inference-gamma-missing": "known-inference",
+        "second-x-curvature-halved": "double-backward",
+    },
+    "gamma_rule=fixed": {
+        "beta-missing": "two-values",
+        "dx-mean-path-dropped": "oracle-gradients",
+        "dx-eps-missing": "spectrum",
+        "inference-beta-missing": "known-inference",
+        "running-correction-flipped": "oracle-state",
+        "jvp-mean-path-dropped": "jvp",
+    },
+    "correction_y=1": {
+        "variance-over-m-minus-one": "oracle-y",
+        "eps-missing": "known-y",
+        "mean-dropped": "shift",
+        "dx-variance-path-dropped": "oracle-gradients",
+        "dgamma-averaged": "energy",
+        "inference-eps-missing": "known-inference",
+        "running-correction-flipped": "oracle-state",
+        "second-gamma-variance-path-dropped": "double-backward",
+    },
+}
+"""Programs of each convention with one wrong step, and a property that shows it under the convention."""
+IN_TRAINING_ALONE = ("correction_y=1",)
+"""Conventions that leave inference as it is."""
+MORE = (("quick", 1), ("quick", 2), ("ci", 0))
+BY_NAME = {prop.name: prop for prop in load()}
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch gives its own
+
+
+def settings_of(setting: str) -> dict[str, str]:
+    """Return FIELD=VALUE as ``--set`` gives it."""
+    return dict([setting.split("=")])
+
+
+@pytest.mark.parametrize("setting", FUNCTIONS)
+@pytest.mark.parametrize(("profile", "seed"), [("quick", 0), *(pytest.param(*p, marks=pytest.mark.slow) for p in MORE)])
+def test_a_declared_convention_conforms(setting: str, profile: str, seed: int) -> None:
+    target = f"{VARIANTS}:{FUNCTIONS[setting]}"
+    report = bnverify.check(target, profile=profile, seed=seed, settings=settings_of(setting))
+    assert [(o.property, o.message) for o in report.outcomes if o.status not in ("passed", "unsupported")] == []
+    assert report.exit_code == 0
+    told = [o.message for o in report.outcomes if o.message.startswith("does not hold under")]
+    assert all(f"under {setting}: " in text for text in told)
+    assert sum(o.status == "passed" for o in report.outcomes) > 40
+
+
+@pytest.mark.parametrize("setting", FUNCTIONS)
+def test_an_undeclared_convention_fails_with_a_message_that_names_it(setting: str) -> None:
+    report = bnverify.check(f"{VARIANTS}:{FUNCTIONS[setting]}", select="oracle-*", dtype=["float64", "float32"])
+    failed = {o.property: o.message for o in report.outcomes if o.status == "failed"}
+    expected = ("oracle-y",) if setting in IN_TRAINING_ALONE else ("oracle-y", "oracle-inference")
+    assert set(expected) <= set(failed)
+    assert all(f"it fits the convention {setting}" in failed[name] for name in expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", COMPLETE)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_fault_that_is_a_convention_throughout_passes_once_it_is_declared(setting: str, seed: int) -> None:
+    subject = fault_subject(COMPLETE[setting], settings_of(setting))
+    outcomes = [run_property(p, subject, PROFILES["quick"], seed, shrink=False) for p in load() if not p.slow]
+    assert [(o.property, o.message) for o in outcomes if o.status not in ("passed", "unsupported")] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"), [(setting, fault) for setting, faults in STILL_WRONG.items() for fault in faults]
+)
+def test_what_is_wrong_under_a_declared_convention_fails(setting: str, fault: str) -> None:
+    """The mutations are those of the convention's own program: the same step of the changed variables is wrong."""
+    from bnverify.faults.mutant import MUTANTS, mutant
+    from bnverify.probing import probe
+
+    subject = fault_subject(fault, settings_of(setting))
+    if fault in MUTANTS:
+        subject = probe(mutant(fault, subject.convention))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outcome = run_property(BY_NAME[STILL_WRONG[setting][fault]], subject, PROFILES["quick"], 0, shrink=False)
+    assert outcome.status == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", COMPLETE)
+def test_the_right_program_of_a_convention_is_shown_by_no_property(setting: str) -> None:
+    """The same code as the mutations', with nothing mutated."""
+    from bnverify.adapters.implementation import subject_of_implementation
+    from bnverify.convention import PRESETS
+    from bnverify.faults.mutant import Mutant
+    from bnverify.probing import probe
+
+    convention = PRESETS["generated"].changed(settings_of(setting))
+    subject = probe(subject_of_implementation(Mutant(None, convention), "the right program"))
+    outcomes = [run_property(p, subject, PROFILES["quick"], 3, shrink=False) for p in load() if not p.slow]
+    assert [(o.property, o.message) for o in outcomes if o.status not in ("passed", "unsupported")] == []
+
+
+def test_rules_are_fields_of_a_convention_and_only_those_that_change_the_program() -> None:
+    fields = set(Rules.__dataclass_fields__)
+    assert fields <= set(CHOICES)
+    assert bnverify.Convention().rules is None
+    assert bnverify.Convention(correction=0, one_value="raise", debias=False).rules is None
+    assert bnverify.Convention(gamma_rule="abs").rules == Rules(gamma_rule="abs")
+
+
+def test_a_property_names_settings_that_exist() -> None:
+    from bnverify.property import conformance_property
+
+    for wrong in ("gamma_rule=none", "momentum_weighs", "eps"):
+        with pytest.raises(ValueError, match="which does not exist"):
+            _ = conformance_property("p", claim="", source="", catches=["f"], not_under={wrong: ""})(lambda: None)
