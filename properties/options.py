@@ -1,4 +1,7 @@
-"""Options of the constructor: momentum=None, affine=False, bias=False, track_running_stats=False, each by itself."""
+"""Options of the constructor: momentum=None, affine=False, bias=False, track_running_stats=False, each by itself.
+
+Of a function the same settings are calls with None for the weight, the bias, both, or the statistics.
+"""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -61,11 +64,16 @@ def momentum_none(subject, case, batches):
         "affine-ignored",
         "no-affine-no-normalization",
         "statistics-lost-without-affine",
+        "bias-dropped-without-weight",
     ],
 )
 def affine_false(subject, case):
-    plain = case.changed(gamma=np.ones_like(case.gamma), beta=np.zeros_like(case.beta))
+    """Of a function that takes no weight, a bias alone is added."""
+    no_weight = case.changed(gamma=np.ones_like(case.gamma))
+    plain = no_weight.changed(beta=np.zeros_like(case.beta))
     _require_option(subject, plain, "affine=False", without=("dgamma", "dbeta"), given=case)
+    if "weight=None" in subject.options and subject.lacks("weight=None") is None:
+        _require_option(subject, no_weight, "weight=None", without=("dgamma",), given=case)
 
 
 @conformance_property(
@@ -75,7 +83,7 @@ def affine_false(subject, case):
     needs=["bias=False"],
     data="unit",
     weight=0.5,
-    catches=["bias-ignored"],
+    catches=["bias-ignored", "weight-dropped-without-bias"],
 )
 def bias_false(subject, case):
     plain = case.changed(beta=np.zeros_like(case.beta))
@@ -95,11 +103,12 @@ def bias_false(subject, case):
         "tracking-ignored",
         "untracked-samples-apart",
         "untracked-training-by-initial",
+        "missing-statistics-as-initial",
     ],
 )
 def track_running_stats_false(subject, case):
     option = "track_running_stats=False"
-    for training in (True, False):
+    for training in (True, False) if subject.options[option].lacks("inference") is None else (True,):
         observed = subject.options[option].run(case, training=training, gradients=True)
         mode = f"in {'training' if training else 'inference'} with {option}"
         for name in ("y", "dx", "dgamma", "dbeta"):
@@ -114,7 +123,8 @@ def track_running_stats_false(subject, case):
 
 def _require_option(subject, case, option, *, without, given):
     """Judge y, the gradients that there are, and the state; a layer that has no gamma takes no notice of the one given."""
-    _require_loaded(subject, given, option)
+    if subject.lacks("session") is None:
+        _require_loaded(subject, given, option)
     for training in (True, False):
         observed = subject.options[option].run(given, training=training, gradients=True)
         expected = dict(bounds.training(case) if training else bounds.inference(case))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -10,24 +11,35 @@ import torch
 
 from bnverify.adapters.signatures import is_function, parameters
 from bnverify.adapters.torch_arrays import ByAutograd, TorchArrays, require_device
+from bnverify.case import STATE
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward
 from bnverify.precision import PRECISIONS
 from bnverify.subject import Subject
 
+ABSENT: Mapping[str, tuple[str, ...]] = {
+    "affine=False": ("gamma", "beta"),
+    "weight=None": ("gamma",),
+    "bias=False": ("beta",),
+    "track_running_stats=False": STATE,
+}
+"""What a call passes None for, by the setting of a layer that does so."""
+NO_STATISTICS = {"inference": "there are no statistics to normalize by"}
 SIGNATURE = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
 
 class TorchFunction(ByAutograd):
-    """A function that updates the statistics in place."""
+    """A function that updates the statistics in place. without: the arguments for which it is given None."""
 
-    def __init__(self, function: Callable[..., torch.Tensor], convention: Convention, device: str) -> None:
-        self.function, self.convention, self.device = function, convention, device
+    def __init__(
+        self, function: Callable[..., torch.Tensor], convention: Convention, device: str, without: Sequence[str] = ()
+    ) -> None:
+        self.function, self.convention, self.device, self.without = function, convention, device, without
 
     def compiled(self, backend: str) -> TorchFunction:
         """Return the function compiled by torch.compile."""
         function: Any = torch.compile(self.function, backend=backend, dynamic=False)
-        return TorchFunction(function, self.convention, self.device)
+        return TorchFunction(function, self.convention, self.device, self.without)
 
     def forward(
         self,
@@ -43,8 +55,10 @@ class TorchFunction(ByAutograd):
     ) -> Forward:
         """Return y and the statistics as the function left them."""
         momentum = self.convention.momentum(update_rate)
-        y = self.function(x, running_mean, running_var, gamma, beta, training, momentum, eps)
-        return Forward(y, running_mean, running_var, (y, (x, gamma, beta)))
+        given = {"running_mean": running_mean, "running_var": running_var, "gamma": gamma, "beta": beta}
+        given |= dict.fromkeys(self.without)
+        y = self.function(x, *given.values(), training, momentum, eps)
+        return Forward(y, given["running_mean"], given["running_var"], (y, (x, gamma, beta)))
 
 
 def recognize(
@@ -54,14 +68,20 @@ def recognize(
     if not is_function(found) or parameters(found)[1:8] != SIGNATURE:
         return None
     chosen = convention or PRESETS["torch-function"]
-    implementation = TorchFunction(found, chosen, require_device(device))  # type: ignore[arg-type]
-    return Subject(
-        target,
-        "torch-function",
-        implementation,
-        chosen,
-        TorchArrays(),
-        ("inference", "gradients", "inference_gradients", "state"),
-        dtypes=tuple(PRECISIONS),
-        differentiable=True,
-    )
+    function: Any = found
+
+    def subject(label: str, required: tuple[str, ...], without: Sequence[str] = ()) -> Subject:
+        return Subject(
+            label,
+            "torch-function",
+            TorchFunction(function, chosen, require_device(device), without),
+            chosen,
+            TorchArrays(),
+            required,
+            dtypes=tuple(PRECISIONS),
+            differentiable=True,
+            missing=NO_STATISTICS if without == STATE else {},
+        )
+
+    options = {name: subject(f"{target}, {name}", (), without) for name, without in ABSENT.items()}
+    return replace(subject(target, ("inference", "gradients", "inference_gradients", "state")), options=options)

@@ -149,3 +149,32 @@ def state_moves_in_backward(
 
     found: Tensor = _UpdateLater.apply(y, update)  # type: ignore[no-untyped-call]
     return found
+
+
+@fault("bias-dropped-without-weight", "without a weight the bias is not added either")
+def bias_dropped_without_weight(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right where there is a weight, or neither."""
+    bias = None if weight is None else bias
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("weight-dropped-without-bias", "without a bias the weight is not applied either")
+def weight_dropped_without_bias(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right where there is a bias, or neither."""
+    weight = None if bias is None else weight
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@fault("missing-statistics-as-initial", "without statistics, training normalizes by those of a fresh layer")
+def missing_statistics_as_initial(
+    x: Tensor, running_mean: Row, running_var: Row, weight: Row, bias: Row, training: bool, momentum: float, eps: float
+) -> Tensor:
+    """Right where there are statistics; a refusal stays one."""
+    if running_mean is None and x.numel() > x.size(1):
+        fresh = torch.zeros(x.size(1), dtype=torch.float64 if x.dtype is torch.float64 else torch.float32)
+        running_mean, running_var, training = fresh, fresh + 1, False
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)

@@ -100,9 +100,9 @@ def _textbook(implementation: Any) -> Any:
 
 _Lacks = dict[str, tuple[str, ...]]
 _PARTS: _Lacks = {"statistics of parts and their merge": ("merge",)}
-_LIFE: _Lacks = {
-    "life between calls and no options of a constructor": ("session", "fresh", "summed", "counter", "options", *OPTIONS)
-}
+_BETWEEN = ("session", "fresh", "summed", "counter")
+_CALLS: _Lacks = {"life between calls": (*_BETWEEN, "momentum=None")}
+_LIFE: _Lacks = {"life between calls and no options of a constructor": (*_BETWEEN, "options", *OPTIONS)}
 _TORCH: _Lacks = {"autograd and no other ways of running it than NumPy's": ("autograd", "compiled", "threads", "cuda")}
 _DERIVATIVES: _Lacks = {
     "tangents and second derivatives": ("jvp", "inference_jvp", "double_backward", "inference_double_backward")
@@ -128,7 +128,7 @@ FORMS: Mapping[str, Form] = {
             PRESETS["torch-function"],
             _torch("function_of"),
             "torch_function",
-            _PARTS | _LIFE,
+            _PARTS | _CALLS,
             "torch",
         ),
         Form(
