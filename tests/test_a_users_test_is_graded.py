@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -294,10 +295,32 @@ def test_the_report_names_what_was_refused_and_what_hung() -> None:
     )
     text = "\n".join(lines(Grade("test_a.py", (refusing, hanging), 1.0)))
     assert "test_a.py::test_a (course) scores 0" in text
-    assert "it refuses a right variant, torch.nn: failed, assert 1 == 2" in text
+    assert "it refuses right code, torch.nn: failed, assert 1 == 2" in text
+    assert "by family: Q checks that cannot fail 1 of 1" in text
     assert "it took too long on: identity" in text
     assert "all 2 together: catches 1 of 1 faults, 100 %" in text
     assert "why: x" in text
+
+
+UNITTEST = """
+import unittest, pytest
+class TestNorm(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def given(self, batch_norm):
+        self.batch_norm = batch_norm
+    def test_a(self): pass
+"""
+PARAMETRIZED = """
+import pytest
+@pytest.mark.parametrize("batch_norm", [1, 2])
+def test_a(batch_norm): pass
+"""
+OVERRIDDEN = """
+import pytest
+@pytest.fixture
+def batch_norm(): return None
+def test_a(batch_norm): pass
+"""
 
 
 @pytest.mark.parametrize(
@@ -311,6 +334,15 @@ def test_the_report_names_what_was_refused_and_what_hung() -> None:
         ("import os; os._exit(7)", [], "code 7"),
         ("def test_a(batch_norm): pass", ["--form", "tensorflow"], "no form is called tensorflow"),
         ("import pytest\n@pytest.mark.batch_norm(form='x')\ndef test_a(batch_norm): pass", [], "no form is called x"),
+        (
+            "import pytest\n@pytest.mark.batch_norm(frm='course')\ndef test_a(batch_norm): pass",
+            [],
+            "no form is called {'frm'",
+        ),
+        ("import sys; sys.exit(3)", [], "SystemExit: 3"),
+        (UNITTEST, [], "a unittest.TestCase cannot be given the fixture"),
+        (PARAMETRIZED, [], "it parametrizes batch_norm itself"),
+        (OVERRIDDEN, [], "another fixture called batch_norm takes the place of bnverify's"),
         ("def test_a(batch_norm): pass", ["--workers", "0"], "--workers 0"),
         ("def test_a(batch_norm): pass", ["--timeout", "nan"], "--timeout nan"),
         ("def test_a(batch_norm): pass", ["--min-score", "101"], "--min-score 101"),
@@ -328,6 +360,14 @@ def test_bad_input_is_one_line_and_exit_code_2(source: str, arguments: list[str]
     assert (ended.code, ended.out) == (2, "")
     assert len(ended.err.splitlines()) == 1
     assert told in ended.err
+
+
+def test_a_conftest_that_raises_is_told(bnverify, target: Callable[[str], str]) -> None:
+    file = Path(target("def test_a(batch_norm): pass"))
+    (file.parent / "conftest.py").write_text("raise RuntimeError('no such machine')", encoding="utf-8")
+    ended = bnverify("grade", str(file))
+    assert (ended.code, ended.out) == (2, "")
+    assert "no such machine" in ended.err
 
 
 def test_an_unknown_form_is_refused_from_python_too() -> None:

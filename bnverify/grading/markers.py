@@ -10,7 +10,10 @@ DEFAULT = "torch-module"
 
 
 def form_name(node: Any) -> object:
-    """Return the form that a test's marker names; without one, a class of Torch layers."""
+    """Return the form that a test's marker names; without one, a class of Torch layers. Other arguments are no form."""
     marker = node.get_closest_marker(MARKER)
-    given = [*marker.args, *marker.kwargs.values()] if marker is not None else []
-    return given[0] if given else DEFAULT
+    if marker is None:
+        return DEFAULT
+    given = marker.kwargs | dict(zip(("form",), marker.args, strict=False))
+    right = len(marker.args) + len(marker.kwargs) <= 1 and set(given) <= {"form"}
+    return given.get("form", DEFAULT) if right else {**marker.kwargs, "args": marker.args}

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from bnverify.faults.catalogue import meaning
+from bnverify.grading.families import families_of
 from bnverify.grading.grades import Grade, TestGrade
 
 WIDTH = 118
@@ -20,7 +21,9 @@ def lines(grade: Grade) -> Iterator[str]:
         yield from _of_test(test)
     if len(grade.tests) > 1:
         yield f"all {len(grade.tests)} together: {_score(grade.caught, grade.faults)}"
-    yield from _passing("lets pass" if len(grade.tests) == 1 else "what no test catches", grade.missed)
+    if any(test.sound for test in grade.tests):
+        yield from _by_family(grade)
+        yield from _passing("lets pass" if len(grade.tests) == 1 else "what no test catches", grade.missed)
     yield from _hidden(grade)
     yield f"{len(grade.caught)} of {len(grade.faults)} faults caught in {grade.seconds:.1f} s: {_percent(grade.score)}"
 
@@ -30,8 +33,8 @@ def _of_test(test: TestGrade) -> Iterator[str]:
     yield f"{test.test} ({test.form}) {verdict}"
     if test.skipped:
         yield f"  it was skipped on every right variant: {test.skipped}"
-    for name, outcome in test.refused.items():
-        yield f"  it refuses a right variant, {name}: {outcome.status}, {outcome.message}"
+    for told, names in _grouped({name: f"{o.status}, {o.message}" for name, o in test.refused.items()}).items():
+        yield f"  it refuses right code, {', '.join(names)}: {told}"
     if test.sound:
         yield from _wrapped(f"  it accepts {len(test.rights)} right variants: ", tuple(test.rights))
     for status, what in (("hung", "it took too long on"), ("crashed", "it ended its process on")):
@@ -56,14 +59,30 @@ def _passing(title: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _hidden(grade: Grade) -> Iterator[str]:
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in grade.hidden.items():
-        by_reason.setdefault(reason, []).append(name)
+    by_reason = _grouped(grade.hidden)
     if by_reason:
         yield f"\nwhat {', '.join(dict.fromkeys(t.form for t in grade.tests))} cannot express"
         for reason, names in by_reason.items():
             yield from _wrapped(f"  {reason}: ", names)
     yield ""
+
+
+def _by_family(grade: Grade) -> Iterator[str]:
+    """Yield how many faults of each family are caught; one that stands for several counts in each."""
+    found: dict[str, list[bool]] = {}
+    caught = set(grade.caught)
+    for name in grade.faults:
+        for family in families_of(name):
+            found.setdefault(family, []).append(name in caught)
+    yield from _wrapped("by family: ", [f"{family} {sum(of)} of {len(of)}" for family, of in sorted(found.items())])
+
+
+def _grouped(told: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names of which the same is told."""
+    found: dict[str, list[str]] = {}
+    for name, text in told.items():
+        found.setdefault(text, []).append(name)
+    return found
 
 
 def _wrapped(head: str, names: Sequence[str]) -> list[str]:

@@ -32,6 +32,8 @@ TIMEOUT = 20.0
 """Seconds that one run of a test may take."""
 COLLECTION = 120.0
 """Seconds that importing and collecting the tests may take."""
+PROBLEMS = ("ERROR:", "INTERNALERROR>", "E ")
+"""How pytest begins the lines that say why it stopped."""
 HANGS = 3
 """Runs of a test that take too long before the rest of its runs is left out."""
 
@@ -80,17 +82,24 @@ def _collected(target: str, form: str | None) -> dict[str, str]:
     if problem is not None:
         raise UsageError(f"{target}: it cannot be collected: {problem}")
     if not tests:
-        ended = events[-1]
-        if ended["event"] != "done":
-            raise UsageError(f"{target}: collecting it {ended['message']}")
-        lost = "there is no such test" if ended["code"] == 4 else "no test asks for the fixture batch_norm"
-        raise UsageError(f"{target}: {lost}")
+        raise UsageError(f"{target}: {_why_none(events[-1])}")
     for test, name in tests.items():
         try:
             _ = form_of(name)
         except BnverifyError as known:
             raise UsageError(f"{test}: {known}") from None
     return tests
+
+
+def _why_none(ended: Mapping[str, Any]) -> str:
+    """Return why no test was found, from how the worker that collected ended."""
+    if ended["event"] != "done":
+        return f"collecting it {ended['message']}"
+    if ended["code"] in (0, 5):
+        return "no test asks for the fixture batch_norm by its arguments"
+    if "not found" in ended["said"]:
+        return "there is no such test"
+    return f"it cannot be collected: {ended['said'] or ended['message']}"
 
 
 def _variants(
@@ -194,6 +203,8 @@ def _share(job: Job, timeout: float) -> dict[tuple[str, str], Outcome]:
                 job.done.append(event["id"])
             elif event["event"] == "end" and running is not None:
                 found[running] = Outcome.of(event, found.get(running))
+            elif event["event"] == "error":
+                raise UsageError(f"{job.target}: {event['message']}")
         if event["event"] == "done" and event["left"] == 0:
             return found
         if running is None:
@@ -226,7 +237,7 @@ def _events(job: Job, timeout: float) -> Iterator[dict[str, Any]]:
             with suppress(BrokenPipeError), process.stdin as given:
                 _ = given.write(job.text())
             for event in _lines(channel, timeout):
-                yield event
+                yield event | ({"said": _last_line(output, PROBLEMS)} if event["event"] == "done" else {})
                 if event["event"] in ("done", "hung"):
                     return
             yield _ending(process, output)
@@ -259,10 +270,17 @@ def _ending(process: subprocess.Popen[bytes], output: IO[bytes]) -> dict[str, An
         code = process.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
         return {"event": "crashed", "message": "it closed what it tells through"}
-    _ = output.seek(0)
-    last = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()][-1:]
+    last = _last_line(output)
     how = f"it ended its process by signal {-code}" if code < 0 else f"it ended its process with code {code}"
-    return {"event": "crashed", "message": f"{how}: {last[0][:200]}" if last else how}
+    return {"event": "crashed", "message": f"{how}: {last}" if last else how}
+
+
+def _last_line(output: IO[bytes], heads: Sequence[str] = ()) -> str:
+    """Return what a process printed last, if it can be after one of these heads."""
+    _ = output.seek(0)
+    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    headed = [line.removeprefix(head).strip() for line in lines for head in heads if line.startswith(head)]
+    return (headed or lines or [""])[-1][:200]
 
 
 def _graded(

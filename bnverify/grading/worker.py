@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import time
+import unittest
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,14 +21,24 @@ from bnverify.grading.markers import MARKER, form_name
 
 SEED = 0
 """Of Python's, NumPy's and Torch's generators before each run, so that a grade can be repeated."""
+PLUGIN = "bnverify.pytest_plugin"
 ARGUMENTS = (
-    *("-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "bnverify.pytest_plugin"),
+    *("-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", PLUGIN),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of bnverify itself, which is imported already
 )
 """Options that a configuration adds, such as a number of workers or a coverage, are left out."""
 
 NONE = ("", "none in this share")
 """In place of variants, where those of a test's form are with other workers."""
+
+
+def _cannot_be_graded(item: Any) -> str:
+    """Return why a test cannot be given one variant after the other, or nothing."""
+    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        return f"a unittest.TestCase cannot be given the fixture {MARKER} in turn; write a function or a plain class"
+    if MARKER in getattr(getattr(item, "callspec", None), "params", {}):
+        return f"it parametrizes {MARKER} itself; ask for the fixture alone"
+    return ""
 
 
 def test_of(item: Any) -> str:
@@ -45,8 +56,11 @@ class Session:
         self.failed: set[tuple[str, str]] = {(test, variant) for test, variant in job["failed"]}
         self.without: set[str] = set(job["without"])
         self.channel = channel
-        self.left = 0
+        self.left = -1
+        """Runs that have not ended; below 0 before they are known."""
         self.passed_over = False
+        self.given = False
+        """Whether the fixture was made by bnverify's plugin in this run, and not by another of its name."""
         self.started = 0.0
 
     def tell(self, event: str, **fields: Any) -> None:
@@ -73,6 +87,9 @@ class Session:
         """Keep what asks for the fixture and is still to run, variant by variant."""
         items[:] = [i for i in items if MARKER in getattr(i, "fixturenames", ())]
         if not self.variants:
+            for item in items:
+                if problem := _cannot_be_graded(item):
+                    self.tell("error", message=f"{item.nodeid}: {problem}")
             self.tell("collected", tests={test_of(i): str(self.form or form_name(i)) for i in items})
             items.clear()
             return
@@ -99,10 +116,14 @@ class Session:
         if report.failed:
             self.tell("error", message=_told(report))
 
+    def pytest_fixture_setup(self, fixturedef: Any) -> None:
+        """See who makes the fixture."""
+        self.given |= fixturedef.argname == MARKER and fixturedef.func.__module__ == PLUGIN
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Any:
         """Tell that a run begins; a test that a variant has failed already is passed over with its further parameters."""
-        self.passed_over, self.started = self._settled(item), time.perf_counter()
+        self.passed_over, self.given, self.started = self._settled(item), False, time.perf_counter()
         if not self.passed_over:
             self.tell("start", id=item.nodeid, test=test_of(item), variant=variant_of(item))
         outcome = yield
@@ -125,7 +146,11 @@ class Session:
         """Tell how a run went."""
         outcome = yield
         report = outcome.get_result()
-        if not self.passed_over and (report.when == "call" or not report.passed):
+        if report.when == "call" and not self.given and not self.passed_over:
+            self.tell(
+                "error", message=f"{test_of(item)}: another fixture called {MARKER} takes the place of bnverify's"
+            )
+        elif not self.passed_over and (report.when == "call" or not report.passed):
             key = test_of(item), variant_of(item)
             status = "failed" if hasattr(report, "wasxfail") and not report.passed else report.outcome
             self.failed |= {key} if status == "failed" else set()
