@@ -108,8 +108,7 @@ class Case:
     @property
     def added_eps(self) -> float:
         """What is used as eps: the number given, or what the rules make of it."""
-        rounded = self.rules is not None and self.rules.eps_dtype == "float32"
-        return float(np.float32(self.eps)) if rounded else self.eps
+        return self.eps if self.rules is None else self.rules.used_eps(self.eps)
 
     @property
     def count(self) -> int:

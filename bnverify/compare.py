@@ -31,14 +31,10 @@ class Finding:
     drawn: tuple[tuple[str, str], ...] = ()
     fits: tuple[str, ...] = ()
     """Conventions, as FIELD=VALUE, under each of which the property holds."""
-    resembles: tuple[str, ...] = ()
-    """The same that cannot be judged yet, by which y is what was found."""
 
     def __str__(self) -> str:
         told = f"got {self.got}, but should be {self.should_be}"
-        if self.fits:
-            return f"{told}; it fits the convention {' or '.join(self.fits)}"
-        return f"{told}; y is that of the convention {' or '.join(self.resembles)}" if self.resembles else told
+        return f"{told}; it fits the convention {' or '.join(self.fits)}" if self.fits else told
 
 
 class Disagreement(Exception):

@@ -27,8 +27,6 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 """The values that a field may have, for the fields that are not numbers."""
 
 NOT_YET_JUDGED: Mapping[str, tuple[Any, ...]] = {
-    "eps_rule": ("outside", "max"),
-    "eps_dtype": ("float32",),
     "debias": (True,),
     "state_moves_in": ("backward",),
 }

@@ -13,8 +13,15 @@ it has gamma' (v + eps')^(-1/2) = gamma i and (v + eps')^(-1) = phi i², so that
 dgamma = dgamma'/sqrt(phi). What every rule makes of that:
 
 - gamma_rule: gamma' = |gamma| and dgamma = sgn(gamma) dgamma', or gamma' = 1 and dgamma = 0.
-- correction_y = 1: i = (c v + eps)^(-1/2) with c = m/(m - 1), phi = c: eps' = eps/c, gamma' = gamma/sqrt(c). Neither
-  depends on x, so that this holds of all derivatives. Inference is as it was.
+- correction_y = 1: the same of c v in the place of v, c = m/(m - 1), whose phi is c times as large: eps' and gamma'^2 are
+  those of c v divided by c. Under the root of v + eps that is eps' = eps/c and gamma' = gamma/sqrt(c), which do not depend
+  on x, so that it holds of all derivatives. Inference is as it was.
+- eps_rule = max: i = max(v, eps)^(-1/2). Where v > eps, phi = 1 and eps' = 0. Elsewhere phi = 0, to which no eps' belongs:
+  there eps' = eps - v gives y and dgamma, and dx = gamma i (dy - mean(dy)).
+- eps_rule = outside: i = 1/(sigma + eps) with sigma = sqrt(v), phi = (sigma + eps)/sigma: eps' = eps sigma and
+  gamma' = gamma sqrt(sigma/(sigma + eps)). At v = 0 there is no gradient, and eps' = eps^2 gives y.
+
+In inference nothing goes back through the variance, so that eps' = 1/i² - v and gamma' = gamma serve every rule.
 """
 
 from __future__ import annotations
@@ -26,15 +33,20 @@ from flint import arb
 
 from bnverify.arithmetic import Arithmetic
 from bnverify.case import Array, Case
+from bnverify.reach import Reach
 from bnverify.rules import Rules
 
 
 class Change(NamedTuple):
-    """gamma' and eps', and the factor with dgamma = factor dgamma': numbers of one channel, or (C,)."""
+    """gamma' and eps', and the factor with dgamma = factor dgamma': numbers of one channel, or (C,).
+
+    constant: whether nothing goes back through the variance.
+    """
 
     gamma: Any
     eps: Any
     factor: Any
+    constant: Any
 
 
 class _Numbers(Protocol):
@@ -48,15 +60,22 @@ class _Numbers(Protocol):
         """Return the root."""
         ...
 
+    def choose(self, condition: Any, first: Any, second: Any) -> Any:
+        """Return the first where a condition holds, else the second."""
+        ...
+
 
 class _Balls:
-    """Balls; a sign is asked only of those that are exact."""
+    """Balls; a sign is asked only of those that are exact, and a condition holds where it is certain."""
 
     def sign(self, value: arb) -> arb:
         return value.sgn()
 
     def sqrt(self, value: arb) -> arb:
         return value.sqrt()
+
+    def choose(self, condition: bool, first: arb, second: arb) -> arb:
+        return first if condition else second
 
 
 class _Arrays:
@@ -68,63 +87,164 @@ class _Arrays:
     def sqrt(self, value: Array) -> Array:
         return np.sqrt(value)
 
+    def choose(self, condition: Array, first: Array, second: Array) -> Array:
+        return np.where(condition, first, second)
 
-def _changed(rules: Rules, gamma: Any, eps: Any, count: int | None, numbers: _Numbers) -> Change:
-    """Return the change of a channel; count: m in training, None in inference."""
-    factor = gamma * 0 + 1
+
+def _changed(rules: Rules, gamma: Any, eps: Any, var: Any, count: int | None, numbers: _Numbers) -> Change:
+    """Return the change of a channel of this variance, the batch's or the stored one.
+
+    count: m in training, None in inference.
+    """
+    one = gamma * 0 + 1
+    factor, constant = one, var < 0
     if rules.gamma_rule == "abs":
         gamma, factor = abs(gamma), numbers.sign(gamma)
     elif rules.gamma_rule == "fixed":
-        gamma, factor = factor, 0 * factor
-    if rules.correction_y and count is not None:
-        freedom = (0 * eps + (count - 1)) / count
-        gamma, eps, factor = gamma * numbers.sqrt(freedom), eps * freedom, factor * numbers.sqrt(freedom)
-    return Change(gamma, eps, factor)
+        gamma, factor = one, 0 * one
+    freedom = one * (count - 1) / count if rules.correction_y and count is not None else one
+    used = var / freedom
+    if rules.eps_rule == "max":
+        constant = numbers.choose(used > eps, False, True)
+        eps = numbers.choose(constant, eps - used, 0 * eps)
+    elif rules.eps_rule == "outside":
+        sigma = numbers.sqrt(used)
+        if count is None:
+            eps = (2 * sigma + eps) * eps
+        else:
+            flat = used == 0
+            part = numbers.choose(flat, one, numbers.sqrt(sigma / (sigma + eps)))
+            eps = numbers.choose(flat, eps * eps, eps * sigma)
+            gamma, factor = gamma * part, factor * part
+    if count is not None:
+        part = numbers.sqrt(freedom)
+        gamma, eps, factor = gamma * part, eps * freedom, factor * part
+    return Change(gamma, eps, factor, constant)
 
 
 def in_balls(case: Case, k: int, *, training: bool) -> Change:
     """Return the change of channel k of a case that has rules."""
     assert case.rules is not None
     count = case.count if training else None
-    return _changed(case.rules, arb(float(case.gamma[k])), arb(case.eps), count, _Balls())
+    var = arb(float(case.running_var[k]))
+    if training:
+        row = case.rows(case.x)[k]
+        x = [arb(v) for v in row.tolist()] if (row != row[:1]).any() else [arb(0)]
+        mean = sum(x, arb(0)) / len(x)
+        var = sum([(v - mean) * (v - mean) for v in x], arb(0)) / len(x)
+    return _changed(case.rules, arb(float(case.gamma[k])), arb(case.added_eps), var, count, _Balls())
 
 
-def in_arrays(case: Case, *, training: bool) -> Change:
-    """Return the change of every channel of a case that has rules in float64: (C,) each."""
+def in_arrays(case: Case, centred: Array | None) -> Change:
+    """Return the change of every channel of a case that has rules in float64: (C,) each.
+
+    centred: x - mean, (C, m), in training, None in inference.
+    """
     assert case.rules is not None
-    count = case.count if training else None
-    return of_values(case.rules, case.gamma.astype(np.float64), case.eps, count)
+    gamma, var = case.gamma.astype(np.float64), case.running_var.astype(np.float64)
+    if centred is not None:
+        rows = case.rows(case.x)
+        var = np.where((rows == rows[:, :1]).all(axis=1), 0.0, (centred**2).mean(axis=1))
+    return of_values(case.rules, gamma, case.eps, var, None if centred is None else case.count)
 
 
-def of_values(rules: Rules, gamma: Array, eps: float, count: int | None) -> Change:
-    """Return the change of channels whose gamma is given, in float64: (C,) each; count: m in training, None in inference."""
-    return _changed(rules, gamma, eps + 0 * gamma, count, _Arrays())
+def of_values(rules: Rules, gamma: Array, eps: float, var: Array, count: int | None) -> Change:
+    """Return the change of channels of this gamma and variance, in float64: (C,) each; count: m in training, or None."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _changed(rules, gamma, rules.used_eps(eps) + 0 * gamma, var, count, _Arrays())
 
 
-def standard(case: Case, *, training: bool) -> tuple[Array, Any]:
+LEAST = 2.0**-900
+"""The least variance that is told from 0 in float64 with room for its products."""
+
+NEARLY = 2.0**30
+"""Its square is beyond what float64 tells apart."""
+
+
+def nearly_constant(change: Change, var: Array) -> Change:
+    """Return the change with an eps' for the channels through whose variance nothing goes back.
+
+    The standard program of K gamma and K² (v + eps') - v has the same y, and its path through v is 1/K² of what it was.
+    """
+    large = np.where(change.constant, NEARLY, 1.0)
+    eps = np.where(change.constant, large**2 * (var + change.eps) - var, change.eps)
+    return change._replace(gamma=change.gamma * large, eps=eps, factor=change.factor * large)
+
+
+def without_variance(gamma: arb, inv_std: arb, dy: list[arb]) -> list[arb]:
+    """Return dx where nothing goes back through the variance."""
+    mean = sum(dy, arb(0)) / len(dy)
+    return [gamma * inv_std * (value - mean) for value in dy]
+
+
+def standard(case: Case, centred: Array | None) -> tuple[Array, Any]:
     """Return gamma', (C,), and eps', a number or (C, 1): those by which the bounds of the standard program hold."""
     if case.rules is None:
         return case.gamma, case.eps
-    change = in_arrays(case, training=training)
+    change = in_arrays(case, centred)
     return change.gamma, change.eps[:, None]
 
 
-def root_rounding(case: Case, unit: Arithmetic) -> float:
+def root_rounding(case: Case, unit: Arithmetic, r: Array) -> Array | float:
     """Return how far 1/s may be off, relatively, for the statements that the standard program does not have.
 
-    correction_y = 1: v is multiplied by a quotient, two roundings, which 1/s takes half of; and so is what goes back through
-    v, which counts once beside at least one 1/s. Three units and their products are less than four.
+    r: how far s may be off, relatively, for the coordinates. correction_y = 1: v is multiplied by a quotient, two
+    roundings, which 1/s takes half of; and so is what goes back through v, which counts once beside at least one 1/s. Three
+    units and their products are less than four.
+
+    outside: sigma + eps takes the rounding of eps, of sigma and of the sum, each at most whole, where the root halves that
+    of eps'. To first order in sigma both are the same; beyond it 1/(sigma + eps) is off by at most (d sigma/(sigma + eps))²
+    and what sigma, a norm, itself leaves out, each no more than r².
     """
     assert case.rules is not None
-    return 4 * unit.elementwise if case.rules.correction_y else 0.0
+    found: Array | float = 4 * unit.elementwise if case.rules.correction_y else 0.0
+    if case.rules.eps_rule == "outside":
+        found = found + unit.inputs + 3 * unit.elementwise + 2 * r**2
+    return found
 
 
-def of_training(case: Case, errors: dict[str, Array], centred: Array, s: Array) -> dict[str, Array]:
-    """Return the errors of y, dx, dgamma and dbeta from those of the standard program of the changed variables.
+def of_training(
+    case: Case,
+    errors: dict[str, Array],
+    reaches: dict[str, Reach],
+    *,
+    centred: Array,
+    off: Array,
+    s: Array,
+    along: Array,
+    unit: Arithmetic,
+) -> tuple[dict[str, Array], dict[str, Reach]]:
+    """Return errors and reaches of y, dx, dgamma and dbeta from those of the standard program of the changed variables.
 
-    errors: (C, m) or (C, 1). centred: x - mean, (C, m). s: that of the standard program, (C, 1).
+    errors: (C, m) or (C, 1). centred: x - mean, and ``off``, by how much it may be off: (C, m). s: that of the standard
+    program, (C, 1). along: the size of the part of dx that comes through the variance, (C, m).
+
+    max: the gradient is asked for where v is farther from eps than it may be off, (2 sigma + R) R with R = rms(off) and its
+    roundings, or eps.
+
+    outside: the part of dx that comes through the variance has the factor 1/(sigma (sigma + eps)). Where sigma is off by
+    delta sigma, that of the standard program, 1/(sigma + eps)², is off by as much but for 1/(1 + delta) times a number
+    between 1 and 1 + delta: at most 4/3 delta for delta <= 1/4, and with the products of the other errors at most 2 delta.
+    Beyond, and at sigma = 0, nothing is asked of dx; and of nothing but dbeta where v is no number of float64 but not 0.
     """
-    return errors | {"dgamma": _by_gamma(case, errors["dgamma"], centred, s, training=True)}
+    assert case.rules is not None
+    errors = errors | {"dgamma": _by_gamma(case, errors["dgamma"], centred, s, training=True)}
+    var = (centred**2).mean(axis=1, keepdims=True)
+    spread = np.sqrt((off**2).mean(axis=1, keepdims=True))
+    unclear = np.zeros_like(var, bool)
+    if case.rules.eps_rule == "max":
+        freedom = (case.count - case.rules.correction_y) / case.count
+        least = freedom * case.added_eps
+        doubt = (2 * np.sqrt(var) + spread) * spread + 4 * unit.of_root * var + 2 * unit.inputs * least
+        unclear = ~(abs(var - least) > doubt + 2 * unit.smallest)
+    elif case.rules.eps_rule == "outside":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            delta = spread / np.sqrt(var) + unit.of_root + unit.smallest / var
+        unclear = ~(delta <= 1 / 4)
+        lost = (var < LEAST) & (case.rows(case.x) != case.rows(case.x)[:, :1]).any(axis=1, keepdims=True)
+        reaches = {n: one.after(lost) if n != "dbeta" else one for n, one in reaches.items()}
+        errors["dx"] = errors["dx"] + np.where(unclear, 0.0, 2 * delta) * along
+    return errors, reaches | {"dx": reaches["dx"].after(unclear)}
 
 
 def of_inference(case: Case, error: Array, s: Array) -> Array:
@@ -140,7 +260,7 @@ def _by_gamma(case: Case, error: Array, centred: Array, s: Array, *, training: b
     |dgamma'| there: it is compared with 0, and |dgamma'| in float64 is off by no more than ``error``.
     """
     slope = (case.rows(case.dy).astype(np.float64) * centred).sum(axis=1, keepdims=True) / s
-    factor = abs(in_arrays(case, training=training).factor[:, None])
+    factor = abs(in_arrays(case, centred if training else None).factor[:, None])
     return np.asarray(np.where(undecided(case), abs(slope) + 2 * error, factor * error))
 
 

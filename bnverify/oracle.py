@@ -96,6 +96,8 @@ def _training_by_rules(case: Case, names: tuple[str, ...], precision: int) -> An
             change = conventional.in_balls(case, k, training=True)
             row = printed.training_gradients(values, change.gamma, arb(float(case.beta[k])), change.eps, dy)
             y, mean, inv_std, dx, dgamma, dbeta = row
+            if change.constant:
+                dx = conventional.without_variance(change.gamma, inv_std, dy)
             centred.append([float(value - mean) for value in values])
             rows.append((y, mean, inv_std, dx, dgamma * change.factor, dbeta)[: len(names)])
         answers = _collect(case, names, rows)
@@ -115,7 +117,7 @@ def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Ans
             )
             values, factor = list(map(arb, x)), None
             if case.rules is not None:
-                gamma, eps, factor = conventional.in_balls(case, k, training=False)
+                gamma, eps, factor, _ = conventional.in_balls(case, k, training=False)
             if gradients:
                 dy = list(map(arb, case.rows(case.dy)[k].tolist()))
                 y, dx, dgamma, dbeta = printed.inference_gradients(values, gamma, beta, mean, var, eps, dy)
@@ -162,7 +164,7 @@ def _of_channel(case: DirectedCase, k: int, training: bool) -> tuple[list[Any], 
     names = ("beta",) if training else ("beta", "running_mean", "running_var")
     gamma, eps, factor = arb(float(case.gamma[k])), arb(case.eps), None
     if case.rules is not None:
-        gamma, eps, factor = conventional.in_balls(case, k, training=training)
+        gamma, eps, factor, _ = conventional.in_balls(case, k, training=training)
     x, vx = (list(map(arb, case.rows(v)[k].tolist())) for v in (case.x, case.vx))
     own = [x, gamma, *(arb(float(getattr(case, n)[k])) for n in names), eps]
     return own, [vx, _times(arb(float(case.vgamma[k])), factor), arb(float(case.vbeta[k]))], factor

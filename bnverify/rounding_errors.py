@@ -72,7 +72,7 @@ class _Batch:
         self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
         unit = self.unit
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-        gamma, eps = conventional.standard(case, training=True)
+        gamma, eps = conventional.standard(case, case.rows(answers["centred"].hi))
         self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (gamma, case.beta))
         self.s = 1 / answers["inv_std"].hi[:, None]
         self.x_hat = abs(case.rows(answers["centred"].hi)) / self.s
@@ -151,7 +151,7 @@ class _Batch:
         root_off, root_beyond = t / (1 - t), r**2 / 2 + t**2 * (3 + r) / (2 * (1 - r))
         root_beyond = root_beyond + 2 * unit.smallest / s**2
         if self.case.rules is not None:
-            root_beyond = root_beyond + conventional.root_rounding(self.case, unit)
+            root_beyond = root_beyond + conventional.root_rounding(self.case, unit, r)
         growth = np.maximum(1, 0.25 / np.maximum(np.maximum(r, root_off), unit.inputs))
 
         def majorants(k: Array | float) -> tuple[Array, ...]:
@@ -186,9 +186,19 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
         "dx": batch.gamma / batch.s * (dy + dy.mean(axis=1, keepdims=True) + along),
     }
     found = {n: value + beyond.get(n, 0.0) for n, value in first.items()}
+    reaches = batch.steps()
     if case.rules is not None:
-        found = conventional.of_training(case, found, case.rows(answers["centred"].hi), batch.s)
-    return completed(case, batch.unit, answers, found, batch.judged, batch.steps(), sizes)
+        found, reaches = conventional.of_training(
+            case,
+            found,
+            reaches,
+            centred=case.rows(answers["centred"].hi),
+            off=batch.data["x"].by,
+            s=batch.s,
+            along=batch.gamma / batch.s * along,
+            unit=batch.unit,
+        )
+    return completed(case, batch.unit, answers, found, batch.judged, reaches, sizes)
 
 
 class _Stored:
@@ -199,7 +209,7 @@ class _Stored:
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
         channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
-        gamma, eps = conventional.standard(case, training=False)
+        gamma, eps = conventional.standard(case, None)
         channel["gamma"] = abs(gamma.astype(np.float64)[:, None])
         self.s = np.sqrt(channel["running_var"] + eps)
         self.size = (abs(x) + channel["running_mean"]) / self.s

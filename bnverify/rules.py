@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rules:
@@ -14,6 +16,10 @@ class Rules:
     eps_dtype: str = "exact"
     correction_y: int = 0
     gamma_rule: str = "as_is"
+
+    def used_eps(self, eps: float) -> float:
+        """Return the number that is used where ``eps`` is given."""
+        return float(np.float32(eps)) if self.eps_dtype == "float32" else eps
 
     @property
     def changes(self) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from bnverify.planned import PLANS, Plan
 from bnverify.power import Power
 from bnverify.precision import PRECISIONS
 from bnverify.property import OPTIONS, Property
-from bnverify.resemblance import resembles
 from bnverify.strategies import STRATEGIES
 from bnverify.subject import Raised, Subject
 
@@ -182,8 +181,6 @@ class _Run:
                 return replace(common, status="errored", message=finding)
             if self.shrink:
                 finding = replace(finding, fits=tuple(self._fitting()))
-                if not finding.fits:
-                    finding = replace(finding, resembles=tuple(resembles(self.subject, finding.case)))
             return replace(
                 common,
                 status="failed",

@@ -7,9 +7,8 @@ from bnverify.case import STATE
 from bnverify.compare import fail, require, require_form, require_outputs, require_same, require_zero
 from bnverify.faults.mutant import systematic
 from bnverify.property import conformance_property
+from bnverify.rules import Rules
 from bnverify.subject import Raised
-
-ROOT = "it is the law of the root of v + eps, v over m"
 
 
 @conformance_property(
@@ -109,14 +108,13 @@ def constant_channel(subject, case):
         "gamma-by-its-size",
         "eps-as-floor",
     ],
-    not_under=dict.fromkeys(("eps_rule", "correction_y"), ROOT),
 )
 def two_values(subject, case):
     """The right side is written down here, not taken from the oracle: d is exact, the rest is 8 roundings of float64."""
     rows = case.rows(case.x).astype(np.float64)
     d = rows[:, :1] - rows[:, 1:]
     gamma, beta = case.gain.astype(np.float64)[:, None], case.beta.astype(np.float64)[:, None]
-    x_hat = np.concatenate([d, -d], axis=1) / np.sqrt(d**2 + 4 * case.added_eps)
+    x_hat = np.concatenate([d, -d], axis=1) / _root_of_two(case, d)
     expected = bounds.training(case)["y"]
     y = case.rows(require_form(subject.run(case).y, case.x.shape, what="y", case=case)).astype(np.float64)
     limit = case.rows(expected.bound.value) + 8 * bounds.UNIT["float64"] * (abs(gamma * x_hat) + abs(beta))
@@ -127,6 +125,15 @@ def two_values(subject, case):
         case=case,
         what="y - (beta ± gamma d/sqrt(d² + 4 eps))",
     )
+
+
+def _root_of_two(case, d):
+    """Return 2/i for the inverse deviation i of two values, whose variance is d²/4, or twice that over m - 1."""
+    rules, eps = case.rules or Rules(), case.added_eps
+    square = d**2 * (1 + rules.correction_y)
+    if rules.eps_rule == "outside":
+        return np.sqrt(square) + 2 * eps
+    return np.sqrt(np.maximum(square, 4 * eps) if rules.eps_rule == "max" else square + 4 * eps)
 
 
 def _require_finite_state(subject, observed, case):

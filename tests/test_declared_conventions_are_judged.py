@@ -19,12 +19,18 @@ FUNCTIONS = {
     "gamma_rule=abs": "by_size_of_weight",
     "gamma_rule=fixed": "without_weight",
     "correction_y=1": "corrected_throughout",
+    "eps_rule=max": "floored",
+    "eps_rule=outside": "beside_the_root",
+    "eps_dtype=float32": "eps_in_float32",
 }
 """A function in Torch of each convention."""
 COMPLETE = {
     "gamma_rule=abs": "gamma-by-its-size",
     "gamma_rule=fixed": "gamma-pinned",
     "correction_y=1": "corrected-throughout",
+    "eps_rule=max": "eps-as-floor",
+    "eps_rule=outside": "eps-beside-the-root",
+    "eps_dtype=float32": "eps-in-float32",
 }
 """The seeded fault that is this convention throughout, in NumPy."""
 STILL_WRONG = {
@@ -54,6 +60,33 @@ STILL_WRONG = {
         "inference-eps-missing": "known-inference",
         "running-correction-flipped": "oracle-state",
         "second-gamma-variance-path-dropped": "double-backward",
+    },
+    "eps_rule=max": {
+        "variance-over-m-minus-one": "oracle-y",
+        "eps-missing": "two-values",
+        "mean-dropped": "shift",
+        "dx-variance-path-dropped": "oracle-gradients",
+        "dx-mean-path-dropped": "gradient-sum",
+        "dgamma-averaged": "energy",
+        "inference-eps-missing": "zero-variance-in-inference",
+        "running-correction-flipped": "oracle-state",
+    },
+    "eps_rule=outside": {
+        "variance-over-m-minus-one": "duplication",
+        "eps-missing": "two-values",
+        "root-missing": "oracle-y",
+        "dx-variance-path-dropped": "oracle-gradients",
+        "dx-mean-path-dropped": "gradient-sum",
+        "inference-root-missing": "oracle-inference",
+        "inference-dx-gamma-missing": "oracle-inference-gradients",
+        "running-correction-flipped": "oracle-state",
+    },
+    "eps_dtype=float32": {
+        "eps-missing": "known-y",
+        "dx-eps-missing": "euler",
+        "inference-eps-fixed": "eps-shift",
+        "variance-over-m-minus-one": "moments",
+        "second-x-curvature-halved": "double-backward",
     },
 }
 """Programs of each convention with one wrong step, and a property that shows it under the convention."""
@@ -88,6 +121,18 @@ def test_an_undeclared_convention_fails_with_a_message_that_names_it(setting: st
     expected = ("oracle-y",) if setting in IN_TRAINING_ALONE else ("oracle-y", "oracle-inference")
     assert set(expected) <= set(failed)
     assert all(f"it fits the convention {setting}" in failed[name] for name in expected)
+
+
+@pytest.mark.parametrize("setting", FUNCTIONS)
+def test_a_right_function_fails_where_a_convention_is_declared_that_it_does_not_follow(setting: str) -> None:
+    target, standard = (
+        "torch.nn.functional:batch_norm",
+        {"gamma_rule": "as_is", "eps_rule": "inside", "eps_dtype": "exact"},
+    )
+    report = bnverify.check(target, select="oracle-y", settings=settings_of(setting), dtype="float64")
+    field = setting.split("=")[0]
+    assert report.exit_code == 1
+    assert f"it fits the convention {field}={standard.get(field, 0)}" in report.outcomes[0].message
 
 
 @pytest.mark.slow

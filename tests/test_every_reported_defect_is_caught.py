@@ -99,25 +99,8 @@ def test_a_right_layer_fits_no_other_convention_when_it_is_judged_by_a_wrong_one
     assert "fits" not in message
 
 
-UNJUDGED = {
-    "eps-as-floor": ("B05", "eps_rule=max"),
-    "eps-outside-root": ("B01", "eps_rule=outside"),
-}
-"""Faults that are a convention which cannot be judged yet, with a row that names them."""
-
-
-@pytest.mark.parametrize("fault", UNJUDGED)
-def test_a_convention_that_cannot_be_judged_yet_is_named_all_the_same(fault: str) -> None:
-    row, setting = UNJUDGED[fault]
-    assert fault in defects()[row].faults
-    for name in ("two-values", "oracle-y"):
-        prop = next(p for p in load() if p.name == name)
-        message = run_property(prop, fault_subject(fault), PROFILES["quick"], 0).message
-        assert message.endswith(f"y is that of the convention {setting}")
-
-
 @pytest.mark.parametrize("fault", ["root-missing", "mean-dropped", "identity", "eps-missing"])
-def test_a_fault_that_is_no_convention_resembles_none(fault: str) -> None:
+def test_a_fault_that_is_no_convention_fits_none(fault: str) -> None:
     prop = next(p for p in load() if p.name == "two-values")
     message = run_property(prop, fault_subject(fault), PROFILES["quick"], 0).message
     assert "convention" not in message

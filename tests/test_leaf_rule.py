@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "suite",
     ),
     ("adapters",),
-    ("faults", "outcome", "power", "resemblance"),
+    ("faults", "outcome", "power"),
     ("runner",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),

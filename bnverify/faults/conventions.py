@@ -53,40 +53,50 @@ class GammaPinned(_OtherGamma):
 
 
 class _OtherRoot(GeneratedNumpy):
-    """Training by another inverse deviation i(v); half types in float32. Inference, and all else, is the generated code."""
+    """The inverse deviation is another function i(v) of the variance; half types are computed in float32."""
 
     jvp: Any = None
     double_backward: Any = None
 
     def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
-        """Return i(v), and -2 i'(v)/i(v)³, which is 1 for the root of v + eps."""
+        """Return i(v) in training, and -2 i'(v)/i(v)³, which is 1 for the root of v + eps."""
         raise NotImplementedError
+
+    def stored_inverse(self, var: Any, eps: Any) -> Any:
+        """Return i(v) in inference: what it is in training, unless the count matters."""
+        return self.inverse(var, eps, 0)[0]
 
     def forward(
         self, x: Any, gamma: Any, beta: Any, *state: Any, training: bool, eps: float, **settings: Any
     ) -> Forward:
         out = super().forward(x, gamma, beta, *state, training=training, eps=eps, **settings)
-        if not training or not x.size:
-            return out._replace(saved=(None, out.saved))
+        if not x.size:
+            return out
         axes, shape, count = channel_layout(x.shape, self.convention.channel_axis)
-        wide = x.astype(np.result_type(x.dtype, np.float32), copy=False)
-        centred = wide - wide.mean(axis=axes, keepdims=True)
-        inv_std, path = self.inverse((centred**2).mean(axis=axes, keepdims=True), wide.dtype.type(eps), count)
-        x_hat, own = centred * inv_std, gamma.astype(wide.dtype).reshape(shape)
-        y = x_hat * own + beta.astype(wide.dtype).reshape(shape)
-        return out._replace(y=y.astype(x.dtype), saved=((x_hat, own * inv_std, path), gamma))
+        wide = np.result_type(x.dtype, np.float32)
+        own, shift, mean, var = (v.astype(wide).reshape(shape) for v in (gamma, beta, *state))
+        centred, path = x.astype(wide, copy=False) - mean, None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if training:
+                centred = x.astype(wide, copy=False) - x.mean(axis=axes, keepdims=True, dtype=wide)
+                inv_std, path = self.inverse((centred**2).mean(axis=axes, keepdims=True), wide.type(eps), count)
+            else:
+                inv_std = self.stored_inverse(var, wide.type(eps))
+            x_hat = centred * inv_std
+            y = x_hat * own + shift
+        return out._replace(y=y.astype(x.dtype), saved=(x_hat, own * inv_std, path, gamma.dtype))
 
     def backward(self, saved: Any, dy: Any) -> Any:
-        kept, other = saved
-        if kept is None:
-            return super().backward(other, dy)
-        x_hat, gain, path = kept
+        x_hat, gain, path, own = saved
         axes, _, _ = channel_layout(dy.shape, self.convention.channel_axis)
         wide = dy.astype(x_hat.dtype, copy=False)
-        along = path * (wide * x_hat).mean(axis=axes, keepdims=True)
-        dx = gain * (wide - wide.mean(axis=axes, keepdims=True) - x_hat * along)
-        dgamma, dbeta = (wide * x_hat).sum(axis=axes), wide.sum(axis=axes)
-        return dx.astype(dy.dtype), dgamma.astype(other.dtype), dbeta.astype(other.dtype)
+        dgamma, dbeta = (wide * x_hat).sum(axis=axes).astype(own), wide.sum(axis=axes).astype(own)
+        if path is None:
+            return (gain * wide).astype(dy.dtype), dgamma, dbeta
+        with np.errstate(invalid="ignore"):
+            along = path * (wide * x_hat).mean(axis=axes, keepdims=True)
+            dx = gain * (wide - wide.mean(axis=axes, keepdims=True) - x_hat * along)
+        return dx.astype(dy.dtype), dgamma, dbeta
 
 
 @fault("corrected-throughout", "x is divided by the root of the variance over m - 1, and dx is that of this function")
@@ -94,3 +104,31 @@ class CorrectedThroughout(_OtherRoot):
     def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
         corrected = var.dtype.type(count / max(count - 1, 1))
         return 1 / np.sqrt(var * corrected + eps), corrected
+
+    def stored_inverse(self, var: Any, eps: Any) -> Any:
+        return 1 / np.sqrt(var + eps)
+
+
+@fault("eps-as-floor", "x is divided by the root of the larger of v and eps, in place of that of v + eps")
+class EpsAsFloor(_OtherRoot):
+    """Its gradients are those of this function: where eps is the larger, the root is a constant."""
+
+    def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
+        return 1 / np.sqrt(np.maximum(var, eps)), (var > eps).astype(var.dtype)
+
+
+@fault(
+    "eps-beside-the-root", "eps is added to the root of v, in training and inference, and dx is that of this function"
+)
+class EpsBesideTheRoot(_OtherRoot):
+    """A constant channel has no gradient: 0/0."""
+
+    def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
+        sigma = np.sqrt(var)
+        return 1 / (sigma + eps), (sigma + eps) / sigma
+
+
+@fault("eps-in-float32", "eps is kept in float32, so that beside data of float64 it is another number")
+class EpsInFloat32(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, **settings: Any) -> Forward:
+        return super().forward(*arguments, eps=float(np.float32(eps)), **settings)

@@ -51,9 +51,11 @@ class Mutant(Implementation):
         dtype, state, axis = x.dtype, running_mean.dtype, self._axis
         wide: list[Any] = [np.asarray(v, dtype=np.float64) for v in (x, gamma, beta, running_mean, running_var)]
         own, factor = gamma.dtype, None
+        saved: tuple[Any, ...] = (training, (dtype, own, factor), wide, eps)
         if self.convention.rules is not None:
-            eps, factor = self._change(wide, eps, training)
-        saved = (training, (dtype, own, factor), wide, eps)
+            change, backward = self._changes(wide, eps, training)
+            saved = (training, (dtype, own, backward.factor), [wide[0], backward.gamma, *wide[2:]], backward.eps)
+            wide, eps = [wide[0], change.gamma, *wide[2:]], change.eps
         x, gamma, beta, running_mean, running_var = wide
         with np.errstate(all="ignore"):
             if not training:
@@ -71,14 +73,15 @@ class Mutant(Implementation):
             mean, var = self._state(wide, update_rate)
         return Forward(y.astype(dtype), mean.astype(state), var.astype(state), saved)
 
-    def _change(self, wide: list[Any], eps: float, training: bool) -> tuple[Any, Any]:
-        """Put gamma' in the place of gamma; return eps', shaped to broadcast, and what dgamma' is multiplied by."""
+    def _changes(self, wide: list[Any], eps: float, training: bool) -> tuple[conventional.Change, conventional.Change]:
+        """Return the changes of variables for y and for the backward pass, with each eps' shaped to broadcast."""
         rules = self.convention.rules
         assert rules is not None
-        _, shape, count = channel_layout(wide[0].shape, self.convention.channel_axis)
-        found = conventional.of_values(rules, wide[1], eps, count if training else None)
-        wide[1] = found.gamma
-        return found.eps.reshape(shape), found.factor
+        axes, shape, count = channel_layout(wide[0].shape, self.convention.channel_axis)
+        var = wide[0].var(axis=axes) if training else wide[4]
+        found = conventional.of_values(rules, wide[1], eps, var, count if training else None)
+        backward = conventional.nearly_constant(found, var) if training else found
+        return found._replace(eps=found.eps.reshape(shape)), backward._replace(eps=backward.eps.reshape(shape))
 
     def _state(self, wide: list[Any], update_rate: float) -> tuple[Any, Any]:
         x, gamma, beta, mean, var = wide
@@ -186,10 +189,11 @@ def right_under(name: str, rules: Rules) -> bool:
 
     Both programs are algebraic in their inputs, so that they are one where they agree at points drawn at random (Schwartz
     1980): here at nine channels, of which the variances lie on both sides of eps and gamma has either sign.
-    What is wrong in a channel of one value alone is wrong.
+    What is wrong in a channel of one value alone is wrong, but where its gradient is
+    undefined: beside the root of a variance of 0.
     """
     if MUTANTS[name].in_one_value_alone:
-        return False
+        return rules.eps_rule == "outside" and MUTANTS[name].of_gradients_alone
     convention = PRESETS["generated"].changed(rules.changes)
     numbers = np.random.default_rng(0)
     x, dy, vx = numbers.standard_normal((3, 5, 9)) * np.geomspace(0.2, 5, 9)

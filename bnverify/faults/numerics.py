@@ -114,33 +114,6 @@ class EpsStoredWithVariance(GeneratedNumpy):
         return out._replace(running_var=(var.astype(np.float64) + update_rate * eps).astype(var.dtype))
 
 
-@fault("eps-as-floor", "x is divided by the root of the larger of v and eps, in place of that of v + eps")
-class EpsAsFloor(GeneratedNumpy):
-    """Its gradients are those of this function: where eps is the larger, the root is a constant."""
-
-    def forward(
-        self, x: Any, gamma: Any, beta: Any, *state: Any, eps: float, update_rate: float, training: bool
-    ) -> Forward:
-        out = super().forward(x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
-        axes, shape, _ = channel_layout(x.shape, self.convention.channel_axis)
-        if not x.size:
-            return out
-        mean, var = (x.mean(axis=axes), x.var(axis=axes)) if training else state
-        inv_std = 1 / np.sqrt(np.maximum(var, var.dtype.type(eps)))
-        x_hat = (x - mean.reshape(shape)) * inv_std.reshape(shape)
-        y = (x_hat * gamma.reshape(shape) + beta.reshape(shape)).astype(x.dtype)
-        return out._replace(y=y, saved=(training, x_hat, inv_std, gamma, training & (var > eps)))
-
-    def backward(self, saved: Any, dy: Any) -> Any:
-        training, x_hat, inv_std, gamma, moving = saved
-        axes, shape, _ = channel_layout(dy.shape, self.convention.channel_axis)
-        dgamma, dbeta = (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
-        along = (dy * x_hat).mean(axis=axes, keepdims=True) * moving.reshape(shape)
-        inner = dy - training * dy.mean(axis=axes, keepdims=True) - x_hat * along
-        dx = (gamma * inv_std).reshape(shape) * inner
-        return dx.astype(dy.dtype), dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
-
-
 LEAST_EPS = 1e-5
 """The least eps that some vendors' kernels take."""
 

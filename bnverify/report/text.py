@@ -64,8 +64,6 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     if outcome.finding.fits:
         settings = " or ".join(f"--set {setting}" for setting in outcome.finding.fits)
         yield f"  fits    {settings}: right, if that is the convention that is meant"
-    if outcome.finding.resembles:
-        yield f"  fits    {' or '.join(outcome.finding.resembles)}, a convention that cannot be judged yet"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
 
 
