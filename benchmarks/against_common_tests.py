@@ -21,6 +21,7 @@ from common_tests import PROFILE
 
 from bnverify.grading.grades import Grade, Outcome, TestGrade
 from bnverify.grading.user_tests import grade_tests
+from bnverify.report import markdown
 from bnverify.version import VERSION
 
 HERE = Path(__file__).resolve().parent
@@ -57,8 +58,7 @@ def median(outcomes: dict[str, Outcome]) -> float:
 def table(grade: Grade) -> str:
     """Return the table in Markdown."""
     tests = sorted(grade.tests, key=lambda t: list(NAMES).index(t.test.rpartition("::")[2]))
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *map(row, tests)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown.table(COLUMNS, map(row, tests))
 
 
 def missed_by_check(grade: Grade) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def parts(profile: str) -> dict[str, float]:
     assert torch.__version__
     watch.charge()
     watch.stack[-1] = "import bnverify and its other libraries"
-    from bnverify import oracle, rounding_errors, runner, strategies, subject
+    from bnverify import oracle, rounding_errors, runner, stored_errors, strategies, subject
     from bnverify.checking import check
     from bnverify.power import Power
     from bnverify.suite import load
@@ -82,8 +82,9 @@ def parts(profile: str) -> dict[str, float]:
     Power.count = watch.wrap("power: the mutations' checks", Power.count)  # type: ignore[method-assign]
     for name in ("training", "inference", "running", "tangent", "second"):
         setattr(oracle, name, watch.wrap("oracle", getattr(oracle, name)))
-    for name in (n for n in vars(rounding_errors) if n.startswith("of_")):
-        setattr(rounding_errors, name, watch.wrap("bounds", getattr(rounding_errors, name)))
+    for module in (rounding_errors, stored_errors):
+        for name in (n for n in vars(module) if n.startswith("of_")):
+            setattr(module, name, watch.wrap("bounds", getattr(module, name)))
     strategies.assemble = watch.wrap("cases: their arrays", strategies.assemble)
     strategies.known_case = watch.wrap("cases: their arrays", strategies.known_case)
     runner.run_property = watch.wrap("Hypothesis, comparisons and the rest", runner.run_property)

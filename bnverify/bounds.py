@@ -1,7 +1,8 @@
 """Bounds: the exact answers of a case, and how far any implementation may be off from them.
 
 The answers come from the oracle, at a precision that makes their radius a thousandth of the bound; the bounds from
-rounding_errors.py, which tells how they are derived and where they are valid. Cases of equal content share their answers.
+rounding_errors.py, which tells how they are derived and where they are valid, and for inference from stored_errors.py. Cases
+of equal content share their answers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from bnverify import oracle
+from bnverify import oracle, stored_errors
 from bnverify import rounding_errors as model
 from bnverify.case import Array, Case, DirectedCase
 from bnverify.errors import CheckerError
@@ -103,7 +104,7 @@ def _stored_answers(case: Case, bits: int) -> oracle.Answers:
 @_remembered
 def inference(case: Case) -> Expectations:
     """Return what inference must give: y, dx, dgamma, dbeta, with bounds."""
-    return _precise_enough(lambda bits: model.of_inference(case, _stored_answers(case, bits)))
+    return _precise_enough(lambda bits: stored_errors.of_inference(case, _stored_answers(case, bits)))
 
 
 @_by_value
@@ -132,7 +133,9 @@ def tangent(case: DirectedCase, training: bool = True) -> Expectations:
     def attempt(bits: int) -> Expectations:
         answers = oracle.tangent(case, training=training, precision=bits)
         return (
-            model.of_tangent(case, answers, _step(case)[1]) if training else model.of_inference_tangent(case, answers)
+            model.of_tangent(case, answers, _step(case)[1])
+            if training
+            else stored_errors.of_inference_tangent(case, answers)
         )
 
     return _precise_enough(attempt)
@@ -144,7 +147,11 @@ def second(case: DirectedCase, training: bool = True) -> Expectations:
 
     def attempt(bits: int) -> Expectations:
         answers = oracle.second(case, training=training, precision=bits)
-        return model.of_second(case, answers, _step(case)[1]) if training else model.of_inference_second(case, answers)
+        return (
+            model.of_second(case, answers, _step(case)[1])
+            if training
+            else stored_errors.of_inference_second(case, answers)
+        )
 
     return _precise_enough(attempt)
 

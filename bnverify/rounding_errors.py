@@ -15,12 +15,12 @@ for s = sqrt(v + eps), which is the Euclidean norm of the vector (x - mean)/sqrt
 The bound is valid where h = (m u' + 8 u)(1 + mean|x|/s) <= 1/4, u' being the accumulation's unit; there r <= 3.5 h < 1.
 Beyond, a channel is not judged. Squares, their mean and eps may each be off by half the smallest subnormal number besides:
 that much of s² is added to rho. What else may underflow on the way, and where right code may overflow, is told in reach.py;
-how the units follow from a case's precision in arithmetic.py.
+how the units follow from a case's precision in arithmetic.py. Inference has a module of its own, stored_errors.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +41,11 @@ VALID = 0.25
 DIRECTION = {"vx": ("tx", "ddx"), "vgamma": ("tgamma", "ddgamma"), "vbeta": ("tbeta", "ddbeta")}
 """What a case's direction is called in the programs: a tangent, and an upstream gradient of the gradients."""
 
-ELEMENTWISE = 8
-"""Roundings that inputs are given where nothing is summed: those of a folded scale and shift, with its root."""
+ROUNDINGS = 8
+"""Roundings besides those of the sums: in h (see above), in what a parameter is off by, and in higher orders of training."""
+
+FEW_DIGITS = 8
+"""A number below so many of the smallest positive ones has three bits at the most."""
 
 
 class _Perturbed(NamedTuple):
@@ -59,10 +62,18 @@ def _perturbation(values: Array, centred: Array, unit: Arithmetic) -> _Perturbed
     return _Perturbed(abs(centred), unit.inputs * (size + mean) + unit.of_mean * mean)
 
 
-def _root_lost(s: Array, unit: Arithmetic) -> Array:
+def root_lost(s: Array, unit: Arithmetic) -> Array:
     """Return where the variance plus eps is no number of the type any more, or a subnormal one of few digits."""
     with np.errstate(over="ignore"):
-        return np.asarray((8 * unit.smallest > s**2) | ~(s**2 <= unit.largest / 2))
+        return np.asarray((FEW_DIGITS * unit.smallest > s**2) | ~(s**2 <= unit.largest / 2))
+
+
+def with_higher_orders(count: int, unit: Arithmetic, roundings: int) -> float:
+    """Return 1/(1 - n u), n u that of a sum and of further roundings: n of them make at most n u/(1 - n u).
+
+    Higham 2002, lemma 3.1.
+    """
+    return 1 / (1 - count * unit.accumulation - roundings * unit.elementwise)
 
 
 class _Batch:
@@ -97,7 +108,7 @@ class _Batch:
         if isinstance(case, DirectedCase):
             self._direct(case)
         self.values |= self._coordinates(0.0)
-        off = (case.count * unit.accumulation + 8 * unit.elementwise) * (
+        off = (case.count * unit.accumulation + ROUNDINGS * unit.elementwise) * (
             1 + abs(x).mean(axis=1, keepdims=True) / self.s
         )
         self.judged = off <= VALID
@@ -110,7 +121,7 @@ class _Batch:
             squares = (self.data["x"].centred ** 2).sum(axis=1, keepdims=True)
             folded = np.maximum(1, self.gamma) * np.maximum(1, 1 / self.s) * np.maximum(1, size).max(1, keepdims=True)
             most = np.maximum(np.maximum(squares, size.sum(axis=1, keepdims=True)), folded + self.beta)
-        return np.asarray(~(most <= unit.largest / 2) | _root_lost(self.s, unit))
+        return np.asarray(~(most <= unit.largest / 2) | root_lost(self.s, unit))
 
     def steps(self) -> dict[str, Reach]:
         """Return the reach of y, dx, dgamma and dbeta; the statistics are behind all of them but dbeta."""
@@ -130,16 +141,16 @@ class _Batch:
 
     def _coordinates(self, k: Array | float) -> dict[str, Array]:
         """Return the coordinates grown by k perturbations."""
-        scale = 1 + k * (self.unit.inputs + 8 * self.unit.elementwise)
+        scale = 1 + k * (self.unit.inputs + ROUNDINGS * self.unit.elementwise)
         found: dict[str, Array] = {f"abs_c_{n}": c.centred + k * c.by for n, c in self.data.items()}
         found |= {f"stray_{n}": k * c.by.sum(axis=1, keepdims=True) for n, c in self.data.items()}
         found |= {f"abs_mean_{n}": v + k * self.data[n].by.max(axis=1, keepdims=True) for n, v in self.mean.items()}
         return found | {f"abs_{n}": v * scale for n, v in self.channel.items()}
 
     def first_order(self, function: Evaluator) -> tuple[Array, ...]:
-        """Evaluate first-order errors; n u of n roundings is n u/(1 - n u) (Higham 2002, lemma 3.1)."""
-        sums = 1 / (1 - self.case.count * self.unit.accumulation - 8 * self.unit.elementwise)
-        return tuple(sums * value for value in call(function, self.values))
+        """Evaluate first-order errors, their higher orders included."""
+        factor = with_higher_orders(self.case.count, self.unit, ROUNDINGS)
+        return tuple(factor * value for value in call(function, self.values))
 
     def beyond(self, function: Evaluator, names: Sequence[str]) -> dict[str, Array]:
         """Return what the first order of these outputs leaves out, from their majorants."""
@@ -165,7 +176,7 @@ class _Batch:
             }
 
 
-def _of_derivatives(case: Case) -> Precision:
+def precision_of_derivatives(case: Case) -> Precision:
     """Return the precision of tangents on the way, and of second derivatives: pure half, where the data are half.
 
     Frameworks compute both by elementwise operations in the type of the data, whatever the parameters are.
@@ -174,6 +185,7 @@ def _of_derivatives(case: Case) -> Precision:
 
 
 def of_training(case: Case, answers: oracle.Answers) -> Expectations:
+    """Return what a training step must give: y, dx, dgamma, dbeta, with bounds."""
     batch = _Batch(case, answers)
     (y, _) = batch.first_order(printed.training_forward_error)
     first = {"y": y, **dict(zip(GRADIENTS, batch.first_order(printed.training_gradient_error), strict=True))}
@@ -201,121 +213,8 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
     return completed(case, batch.unit, answers, found, batch.judged, reaches, sizes)
 
 
-class _Stored:
-    """The absolute values that the bounds of inference are written in: everything is elementwise but sums over dy."""
-
-    def __init__(self, case: Case, precision: Precision | None = None) -> None:
-        self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
-        x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
-        mean_x, mean_dy = x.mean(axis=1, keepdims=True), dy.mean(axis=1, keepdims=True)
-        channel = {n: abs(getattr(case, n).astype(np.float64)[:, None]) for n in case.channel_fields}
-        gamma, eps = conventional.standard(case, None)
-        channel["gamma"] = abs(gamma.astype(np.float64)[:, None])
-        self.s = np.sqrt(channel["running_var"] + eps)
-        self.size = (abs(x) + channel["running_mean"]) / self.s
-        """At least |x_hat|, and what a folded y = a x + b adds up to."""
-        self.values: dict[str, Any] = {
-            **{f"abs_{n}": v for n, v in channel.items()},
-            "abs_eps": eps,
-            "abs_x": abs(x),
-            "abs_dy": abs(dy),
-            "abs_c_x": abs(x - mean_x),
-            "abs_c_dy": abs(dy - mean_dy),
-            "abs_mean_x": abs(mean_x),
-            "abs_mean_dy": abs(mean_dy),
-            "s": self.s,
-            "m": case.count,
-            "unit": self.unit.elementwise,
-            "sum_unit": self.unit.sums,
-        }
-        if isinstance(case, DirectedCase):
-            vx = case.rows(case.vx).astype(np.float64)
-            mean = vx.mean(axis=1, keepdims=True)
-            for name in DIRECTION["vx"]:
-                self.values |= {f"abs_{name}": abs(vx), f"abs_c_{name}": abs(vx - mean), f"abs_mean_{name}": abs(mean)}
-            for field in ("vgamma", "vbeta"):
-                self.values |= {f"abs_{name}": channel[field] for name in DIRECTION[field]}
-
-    def first_order(self, function: Evaluator, *, summed: bool) -> tuple[Array, ...]:
-        """Evaluate first-order errors; all else is of order u² times a small number, for nothing here cancels."""
-        m, unit = self.case.count, self.unit
-        inputs = ELEMENTWISE * unit.elementwise + (m * unit.accumulation if summed else 0.0)
-        higher = 1 / (1 - m * unit.accumulation - 64 * unit.elementwise)
-        return tuple(higher * v for v in call(function, self.values | {"input_rounding": inputs}))
-
-    def expectations(
-        self,
-        answers: oracle.Answers,
-        first: Mapping[str, Array],
-        sizes: Mapping[str, Array],
-        reaches: Mapping[str, Reach],
-    ) -> Expectations:
-        """Complete first-order errors by underflow of running_var + eps, and by the roundings of outputs of these sizes.
-
-        The relative error of 1/s, by which an output's terms are multiplied at most twice, is half that of s².
-        """
-        underflow = 2 * self.unit.smallest / self.s**2
-        found = {n: value + underflow * sizes.get(n, 0.0) for n, value in first.items()}
-        return completed(self.case, self.unit, answers, found, np.ones_like(self.s, bool), reaches, sizes)
-
-    def reach(self, evaluator: Evaluator, names: Sequence[str], unit: Arithmetic | None = None) -> dict[str, Reach]:
-        """Return the reach of the outputs of one pass, in the arithmetic of this case or another."""
-        values = self.values | {
-            "abs_c_x": self.values["abs_x"],
-            "abs_mean_x": self.values["abs_x"].mean(1, keepdims=True),
-        }
-        lost = _root_lost(self.s, self.unit)
-        found = reach_of(evaluator, names, values, unit or self.unit)
-        return {n: one if n == "dbeta" else one.after(lost) for n, one in found.items()}
-
-
-def of_inference(case: Case, answers: oracle.Answers) -> Expectations:
-    stored = _Stored(case)
-    values, gain = stored.values, stored.values["abs_gamma"]
-    (y,) = stored.first_order(printed.inference_error, summed=False)
-    (dx,) = stored.first_order(printed.inference_dx_error, summed=False)
-    dgamma, dbeta = stored.first_order(printed.inference_parameter_error, summed=True)
-    sizes = {
-        "y": gain * stored.size + values["abs_beta"],
-        "dx": gain / stored.s * values["abs_dy"],
-        "dgamma": (values["abs_dy"] * stored.size).sum(axis=1, keepdims=True),
-    }
-    if case.rules is not None:
-        dgamma = conventional.of_inference(case, dgamma, stored.s)
-    reaches = stored.reach(printed.inference_reach, ("y",)) | stored.reach(printed.inference_gradient_reach, GRADIENTS)
-    return stored.expectations(answers, {"y": y, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}, sizes, reaches)
-
-
-def of_inference_tangent(case: DirectedCase, answers: oracle.Answers) -> Expectations:
-    stored = _Stored(case)
-    values = stored.values
-    (ty,) = stored.first_order(printed.inference_tangent_error, summed=False)
-    size = values["abs_gamma"] / stored.s * values["abs_tx"] + values["abs_tgamma"] * stored.size + values["abs_tbeta"]
-    if case.rules is not None:
-        ty = ty + conventional.undecided(case) * values["abs_tgamma"] * stored.size
-    half = Arithmetic.of(_of_derivatives(case), case.count)
-    reaches = stored.reach(printed.inference_tangent_reach, ("ty",), half)
-    return stored.expectations(answers, {"ty": ty}, {"ty": size}, reaches)
-
-
-def of_inference_second(case: DirectedCase, answers: oracle.Answers) -> Expectations:
-    stored = _Stored(case, _of_derivatives(case))
-    values, s = stored.values, stored.s
-    first: dict[str, Array] = dict(
-        zip(SECONDS, stored.first_order(printed.inference_second_error, summed=True), strict=True)
-    )
-    along = values["abs_ddx"] / s
-    sizes = {
-        "second_x": values["abs_ddgamma"] * values["abs_dy"] / s,
-        "second_gamma": (values["abs_dy"] * along).sum(axis=1, keepdims=True),
-        "second_dy": values["abs_gamma"] * along + values["abs_ddgamma"] * stored.size + values["abs_ddbeta"],
-    }
-    reaches = stored.reach(printed.inference_second_reach, SECONDS)
-    reaches = {n: one.after(conventional.undecided(case)) for n, one in reaches.items()}
-    return stored.expectations(answers, first, sizes, reaches)
-
-
 def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
+    """Return what the tangent of y of a training step must be, with its bound; ``step`` holds the step's own answers."""
     batch = _Batch(case, step)
     (first,) = batch.first_order(printed.tangent_error)
     found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"]
@@ -324,13 +223,14 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
     if case.rules is not None:
         found = found + conventional.undecided(case) * batch.channel["tgamma"] * batch.x_hat
     whole = size + size.mean(axis=1, keepdims=True) + along + batch.channel["tbeta"]
-    half = Arithmetic.of(_of_derivatives(case), case.count)
+    half = Arithmetic.of(precision_of_derivatives(case), case.count)
     reach = reach_of(printed.tangent_reach, ("ty",), batch.values, half)["ty"].after(batch.overflow)
     return completed(case, batch.unit, answers, {"ty": found}, batch.judged, {"ty": reach}, {"ty": whole})
 
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
-    batch = _Batch(case, step, _of_derivatives(case))
+    """Return what a double backward pass of training must give, with bounds; ``step`` holds the step's own answers."""
+    batch = _Batch(case, step, precision_of_derivatives(case))
     errors = dict(zip(SECONDS, batch.first_order(printed.second_error), strict=True))
     beyond = batch.beyond(printed.second_majorant, SECONDS)
     found = {n: errors[n] + beyond[n] for n in SECONDS}
@@ -341,6 +241,7 @@ def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers)
 
 
 def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectations:
+    """Return what a training step must leave in the state, with bounds."""
     m, unit = case.count, Arithmetic.of(case.precision, case.count)
     x = case.rows(case.x).astype(np.float64)
     mean_x = x.mean(axis=1, keepdims=True)
@@ -371,7 +272,7 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
         return value
 
     beyond = (majorant(growth) - majorant(0.0)) / growth**2
-    higher = 1 / (1 - m * unit.accumulation - 8 * unit.elementwise)
+    higher = with_higher_orders(m, unit, ROUNDINGS)
     found = {"running_mean": higher * first_mean, "running_var": higher * first_var + beyond}
     sums = np.maximum(abs(x).sum(axis=1, keepdims=True), (off.centred**2).sum(axis=1, keepdims=True))
     reach = Reach(~(sums <= unit.largest / 2), np.zeros_like(mean))

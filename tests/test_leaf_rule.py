@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "printed",
         "reach",
         "rounding_errors",
+        "stored_errors",
         "typical",
     ),
     ("calling", "compare", "implementation"),

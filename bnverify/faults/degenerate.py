@@ -9,9 +9,11 @@ import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.convention import Convention
-from bnverify.faults.structural import RAISES, fault
+from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
+
+RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
 
 
 class _OfOneValue(GeneratedNumpy):
@@ -77,3 +79,71 @@ class EmptyBatchAveraged(GeneratedNumpy):
         keep = 1 - settings["update_rate"]
         mean, var = (v * v.dtype.type(keep) for v in arguments[2:])
         return Forward(x.copy(), mean, var)
+
+
+@fault("one-value-nan", "one value a channel gives NaN")
+class OneValueNan(WithY):
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        return y * x.dtype.type(np.nan) if channel_layout(x.shape, self.convention.channel_axis)[2] == 1 else y
+
+
+@fault("one-value-unnormalized", "one value a channel skips the normalization: y = gamma x + beta")
+class OneValueUnnormalized(WithY):
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        _, shape, m = channel_layout(x.shape, self.convention.channel_axis)
+        return x * gamma.reshape(shape) + beta.reshape(shape) if m == 1 else y
+
+
+@fault("one-value-nan-state", "one value a channel writes NaN into running_var (m/(m - 1) at m = 1)")
+class OneValueNanState(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
+        if training and channel_layout(arguments[0].shape, self.convention.channel_axis)[2] == 1:
+            return out._replace(running_var=out.running_var * out.running_var.dtype.type(np.nan))
+        return out
+
+
+@fault("empty-batch-nan-state", "an empty batch writes NaN into running_mean and decays running_var")
+class EmptyBatchNanState(GeneratedNumpy):
+    def __init__(self, convention: Convention = RAISES) -> None:
+        super().__init__(convention)
+
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
+        if x.size:
+            return super().forward(
+                x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
+            )
+        nothing = running_mean.dtype.type(np.nan)
+        return Forward(x.copy(), running_mean * nothing, running_var * running_var.dtype.type(1 - update_rate))
+
+
+@fault("empty-batch-accepted", "an empty batch leaves y of another shape")
+class EmptyBatchAccepted(EmptyBatchNanState):
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
+        if x.size:
+            return GeneratedNumpy.forward(
+                self, x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
+            )
+        return Forward(x.reshape(0), running_mean, running_var)

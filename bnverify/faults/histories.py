@@ -92,3 +92,33 @@ class OneUpdateIn20Lost(GeneratedNumpy):
 class ZeroRateAsDefault(GeneratedNumpy):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         return super().forward(*arguments, eps=eps, update_rate=update_rate or 0.1, training=training)
+
+
+@fault("remembers-first-batch", "a hundredth of the mean of the batch before, over all channels, is added to y")
+class RemembersFirstBatch(WithY):
+    before: Any = 0.0
+
+    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
+        mixed = y + x.dtype.type(0.01 * self.before)
+        self.before = float(x.mean())
+        return mixed
+
+
+@fault("stale-cache", "the backward pass reads the statistics of the first batch that had so many channels")
+class StaleCache(Remembering):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        training, x, gamma, *statistics = saved
+        if not training:
+            return super().backward(saved, dy)
+        mean, inv_std = self.memory.setdefault(gamma.shape, statistics)
+        return super().backward((True, x, gamma, mean, inv_std), dy)
+
+
+@fault("gradients-accumulate", "dgamma and dbeta are added to those of the calls before")
+class GradientsAccumulate(Remembering):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dx, dgamma, dbeta = super().backward(saved, dy)
+        key = dgamma.shape, dgamma.dtype
+        before = self.memory.get(key, (0, 0))
+        self.memory[key] = dgamma + before[0], dbeta + before[1]
+        return dx, *(v.astype(dy.dtype) for v in self.memory[key])

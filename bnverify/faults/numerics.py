@@ -129,3 +129,24 @@ class EpsShiftedIntoVariance(GeneratedNumpy):
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         var = out.running_var
         return out if eps >= LEAST_EPS else out._replace(running_var=var + var.dtype.type(eps - LEAST_EPS))
+
+
+@fault("eps-ignored", "eps is 1e-5, whatever is asked for")
+class EpsIgnored(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        return super().forward(*arguments, eps=1e-5, update_rate=update_rate, training=training)
+
+
+@fault("float32-inside", "float64 is computed in float32")
+class Float32Inside(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        dtype = arguments[0].dtype
+        out = super().forward(
+            *(a.astype(np.float32) for a in arguments), eps=eps, update_rate=update_rate, training=training
+        )
+        y, mean, var = (v.astype(dtype) for v in out[:3])
+        return Forward(y, mean, var, (dtype, out.saved))
+
+    def backward(self, saved: Any, dy: Any) -> Any:
+        dtype, inner = saved
+        return tuple(v.astype(dtype) for v in super().backward(inner, dy.astype(np.float32)))

@@ -1,4 +1,4 @@
-"""Seeded faults of memory: strides that are not looked at, and one buffer in two roles."""
+"""Seeded faults of memory: strides that are not looked at, one buffer in two roles, and what is given overwritten."""
 # pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
@@ -140,3 +140,28 @@ class MeanNegatedInPlace(GeneratedNumpy):
         out = super().forward(x, gamma, beta, -running_mean, running_var, training=False, **settings)
         running_mean[...] = kept
         return out._replace(running_mean=running_mean)
+
+
+@fault("input-overwritten", "the forward pass subtracts the mean of all of x, and 1, from x in place")
+class InputOverwritten(GeneratedNumpy):
+    def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        kept = x.copy()
+        out = super().forward(kept, *arguments, eps=eps, update_rate=update_rate, training=training)
+        x -= x.mean(dtype=x.dtype) + 1 if x.size else 0
+        return out
+
+
+@fault("parameter-overwritten", "gamma is replaced by its absolute value in place")
+class ParameterOverwritten(GeneratedNumpy):
+    def forward(self, x: Any, gamma: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        out = super().forward(x, gamma.copy(), *arguments, eps=eps, update_rate=update_rate, training=training)
+        np.abs(gamma, out=gamma)
+        return out
+
+
+@fault("upstream-overwritten", "the backward pass doubles dy in place")
+class UpstreamOverwritten(GeneratedNumpy):
+    def backward(self, saved: Any, dy: Any) -> Any:
+        out = super().backward(saved, dy.copy())
+        dy *= 2
+        return out

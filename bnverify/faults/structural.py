@@ -1,4 +1,4 @@
-"""Seeded faults that no formula shows: wrong order, place, time or type, written by hand over the right generated code."""
+"""Seeded faults written by hand over the right generated code: their registry, what they share, and those of no other kind."""
 # pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout, rows_of
 
-RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
 FAULTS: dict[str, tuple[Any, str]] = {}
 """Each fault and its meaning, by name: an Implementation, a layer of Torch with BatchNorm's constructor, or a function in
 any form that an adapter knows (of the course exercise the forward pass, with the backward pass beside it in its module)."""
@@ -136,19 +135,6 @@ class ConstantChannelNan(WithY):
         return np.where(constant, x.dtype.type(np.nan), y)
 
 
-@fault("one-value-nan", "one value a channel gives NaN")
-class OneValueNan(WithY):
-    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
-        return y * x.dtype.type(np.nan) if channel_layout(x.shape, self.convention.channel_axis)[2] == 1 else y
-
-
-@fault("one-value-unnormalized", "one value a channel skips the normalization: y = gamma x + beta")
-class OneValueUnnormalized(WithY):
-    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
-        _, shape, m = channel_layout(x.shape, self.convention.channel_axis)
-        return x * gamma.reshape(shape) + beta.reshape(shape) if m == 1 else y
-
-
 @fault("output-promoted", "y of float32 data is float64, of any other float32")
 class OutputPromoted(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
@@ -170,61 +156,10 @@ class ResultsVary(WithY):
         return np.nextafter(y, x.dtype.type(np.inf)) if self.calls % 2 else y
 
 
-@fault("remembers-first-batch", "a hundredth of the mean of the batch before, over all channels, is added to y")
-class RemembersFirstBatch(WithY):
-    before: Any = 0.0
-
-    def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
-        mixed = y + x.dtype.type(0.01 * self.before)
-        self.before = float(x.mean())
-        return mixed
-
-
-@fault("eps-ignored", "eps is 1e-5, whatever is asked for")
-class EpsIgnored(GeneratedNumpy):
-    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        return super().forward(*arguments, eps=1e-5, update_rate=update_rate, training=training)
-
-
 @fault("update-rate-ignored", "update_rate is 0.1, whatever is asked for")
 class UpdateRateIgnored(GeneratedNumpy):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         return super().forward(*arguments, eps=eps, update_rate=0.1, training=training)
-
-
-@fault("float32-inside", "float64 is computed in float32")
-class Float32Inside(GeneratedNumpy):
-    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        dtype = arguments[0].dtype
-        out = super().forward(
-            *(a.astype(np.float32) for a in arguments), eps=eps, update_rate=update_rate, training=training
-        )
-        y, mean, var = (v.astype(dtype) for v in out[:3])
-        return Forward(y, mean, var, (dtype, out.saved))
-
-    def backward(self, saved: Any, dy: Any) -> Any:
-        dtype, inner = saved
-        return tuple(v.astype(dtype) for v in super().backward(inner, dy.astype(np.float32)))
-
-
-@fault("stale-cache", "the backward pass reads the statistics of the first batch that had so many channels")
-class StaleCache(Remembering):
-    def backward(self, saved: Any, dy: Any) -> Any:
-        training, x, gamma, *statistics = saved
-        if not training:
-            return super().backward(saved, dy)
-        mean, inv_std = self.memory.setdefault(gamma.shape, statistics)
-        return super().backward((True, x, gamma, mean, inv_std), dy)
-
-
-@fault("gradients-accumulate", "dgamma and dbeta are added to those of the calls before")
-class GradientsAccumulate(Remembering):
-    def backward(self, saved: Any, dy: Any) -> Any:
-        dx, dgamma, dbeta = super().backward(saved, dy)
-        key = dgamma.shape, dgamma.dtype
-        before = self.memory.get(key, (0, 0))
-        self.memory[key] = dgamma + before[0], dbeta + before[1]
-        return dx, *(v.astype(dy.dtype) for v in self.memory[key])
 
 
 @fault("gradient-missing", "the gradient of gamma comes back as None")
@@ -248,31 +183,6 @@ class ParameterGradientShape(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)
         return dx, dgamma.reshape(1, -1), dbeta.reshape(1, -1)
-
-
-@fault("input-overwritten", "the forward pass subtracts the mean of all of x, and 1, from x in place")
-class InputOverwritten(GeneratedNumpy):
-    def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        kept = x.copy()
-        out = super().forward(kept, *arguments, eps=eps, update_rate=update_rate, training=training)
-        x -= x.mean(dtype=x.dtype) + 1 if x.size else 0
-        return out
-
-
-@fault("parameter-overwritten", "gamma is replaced by its absolute value in place")
-class ParameterOverwritten(GeneratedNumpy):
-    def forward(self, x: Any, gamma: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        out = super().forward(x, gamma.copy(), *arguments, eps=eps, update_rate=update_rate, training=training)
-        np.abs(gamma, out=gamma)
-        return out
-
-
-@fault("upstream-overwritten", "the backward pass doubles dy in place")
-class UpstreamOverwritten(GeneratedNumpy):
-    def backward(self, saved: Any, dy: Any) -> Any:
-        out = super().backward(saved, dy.copy())
-        dy *= 2
-        return out
 
 
 @fault("inference-updates-state", "inference averages its batch into the state")
@@ -315,58 +225,3 @@ class DiffersUnderGradients(GeneratedNumpy):
             mean *= mean.dtype.type(1 - rate)
             var *= var.dtype.type(1 - rate)
         return super().backward(inner, dy)
-
-
-@fault("one-value-nan-state", "one value a channel writes NaN into running_var (m/(m - 1) at m = 1)")
-class OneValueNanState(GeneratedNumpy):
-    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
-        if training and channel_layout(arguments[0].shape, self.convention.channel_axis)[2] == 1:
-            return out._replace(running_var=out.running_var * out.running_var.dtype.type(np.nan))
-        return out
-
-
-@fault("empty-batch-nan-state", "an empty batch writes NaN into running_mean and decays running_var")
-class EmptyBatchNanState(GeneratedNumpy):
-    def __init__(self, convention: Convention = RAISES) -> None:
-        super().__init__(convention)
-
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        if x.size:
-            return super().forward(
-                x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
-            )
-        nothing = running_mean.dtype.type(np.nan)
-        return Forward(x.copy(), running_mean * nothing, running_var * running_var.dtype.type(1 - update_rate))
-
-
-@fault("empty-batch-accepted", "an empty batch leaves y of another shape")
-class EmptyBatchAccepted(EmptyBatchNanState):
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        if x.size:
-            return GeneratedNumpy.forward(
-                self, x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
-            )
-        return Forward(x.reshape(0), running_mean, running_var)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnverify.errors import UsageError
 from bnverify.grading.score import SCHEMA, Score
+from bnverify.report.markdown import table
 
 TEXT = """\
 # Score
@@ -139,12 +140,12 @@ def markdown(data: Mapping[str, Any]) -> str:
         seconds=data["seconds"],
         workers=data["workers"],
         processor=data["processor_seconds"],
-        families=_table(("family", "faults", "caught", "median s", "total s"), _families(data)),
+        families=table(("family", "faults", "caught", "median s", "total s"), _families(data)),
         missed=_list(_problems(data), "None."),
-        variants=_table(("variant", "passed", "unsupported", "false alarms", "undecided", "s"), _variants(data)),
+        variants=table(("variant", "passed", "unsupported", "false alarms", "undecided", "s"), _variants(data)),
         removed=_list([f"`{n}`: {proof}" for n, proof in data["removed"].items()], "No fault has been removed."),
         excluded=_list([f"`{n}` is {_equal(of)}" for n, of in data["excluded"].items()], "There are none."),
-        faults=_table(("fault", "family", "reports", "caught by", "s"), map(_fault, faults)),
+        faults=table(("fault", "family", "reports", "caught by", "s"), map(_fault, faults)),
     )
     return text + ("" if data["matrix"] is None else _matrix(data["matrix"]))
 
@@ -199,7 +200,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
     properties = matrix["properties"]
     return MATRIX.format(
         seconds=matrix["seconds"],
-        properties=_table(
+        properties=table(
             ("property", "applies to", "catches", "alone", "few", "for instance"),
             [
                 [name, str(p["applied"]), str(p["catches"]), str(p["alone"]), str(len(p["with_few"])), _instance(p)]
@@ -209,7 +210,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
         redundant=_list(
             [f"`{n}`: {p['reason'] or 'no reason is given'}" for n, p in properties.items() if "reason" in p], "None."
         ),
-        rows=_table(
+        rows=table(
             ("fault", "properties that catch it", "their names"),
             [[name, str(len(_catching(row))), _few(_catching(row))] for name, row in matrix["faults"].items()],
         ),
@@ -241,8 +242,3 @@ def _seconds(value: float | None) -> str:
 
 def _list(lines: Sequence[str], none: str) -> str:
     return "\n".join(f"- {line}" for line in lines) or none
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    every = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in every)

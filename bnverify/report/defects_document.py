@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bnverify.defects import FAMILIES, KINDS, Defect, defects
+from bnverify.report.markdown import table
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs"
 NAME = "defects.md"
@@ -18,6 +19,9 @@ properties that name it and fail it in the tests; the right variants that look s
 is neither. Where a convention is given, the fault is right once it is declared; a part of it is wrong all the same.
 """
 
+SUMMARY = ("family", "rows", "with a fault", "faults", "with a right variant", "with a reason alone")
+ROW = ("row", "kind", "what goes wrong", "caught", "reports")
+
 
 def document() -> str:
     """Return the text of the document."""
@@ -25,24 +29,15 @@ def document() -> str:
 
     rows = list(defects().values())
     caught = {fault: [p.name for p in properties] for fault, properties in naming().items()}
-    lines = [HEAD, *_summary(rows), "", *(f"- {k}: {text}" for k, text in KINDS.items())]
+    lines = [HEAD, table(SUMMARY, _summary(rows)), "", *(f"- {k}: {text}" for k, text in KINDS.items())]
     for family, title in FAMILIES.items():
         of_family = [row for row in rows if row.family == family]
         if of_family:
-            lines += [
-                "",
-                f"## {family}: {title}",
-                "",
-                "| row | kind | what goes wrong | caught | reports |",
-                "|---|---|---|---|---|",
-            ]
-            lines += [_line(row, caught) for row in of_family]
+            lines += ["", f"## {family}: {title}", "", table(ROW, [_cells(row, caught) for row in of_family])]
     return "\n".join(lines) + "\n"
 
 
-def _summary(rows: list[Defect]) -> Iterator[str]:
-    yield "| family | rows | with a fault | faults | with a right variant | with a reason alone |"
-    yield "|---|---|---|---|---|---|"
+def _summary(rows: list[Defect]) -> Iterator[tuple[str, ...]]:
     for family, title in FAMILIES.items():
         own = [row for row in rows if row.family == family]
         if own:
@@ -50,7 +45,7 @@ def _summary(rows: list[Defect]) -> Iterator[str]:
     yield _counts("all", rows)
 
 
-def _counts(name: str, rows: list[Defect]) -> str:
+def _counts(name: str, rows: list[Defect]) -> tuple[str, ...]:
     faults = {fault for row in rows for fault in (*row.faults, *row.parts)}
     alone = [row for row in rows if not row.faults and not row.accepted]
     numbers = (
@@ -60,12 +55,11 @@ def _counts(name: str, rows: list[Defect]) -> str:
         sum(bool(r.accepted) for r in rows),
         len(alone),
     )
-    return f"| {name} | {' | '.join(map(str, numbers))} |"
+    return name, *map(str, numbers)
 
 
-def _line(row: Defect, caught: Mapping[str, list[str]]) -> str:
-    cells = (row.id, row.kind, row.what, "<br>".join(_shown(row, caught)), "; ".join(row.sources))
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def _cells(row: Defect, caught: Mapping[str, list[str]]) -> tuple[str, ...]:
+    return row.id, row.kind, row.what, "<br>".join(_shown(row, caught)), "; ".join(row.sources)
 
 
 def _shown(row: Defect, caught: Mapping[str, list[str]]) -> Iterator[str]:

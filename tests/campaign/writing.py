@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from bnverify.report.markdown import table
 from campaign.running import DTYPES, PROCESSES, Tallies, Tally, together, worst
 from campaign.variants import COMPILED, PLAIN
 
@@ -60,9 +61,9 @@ def markdown(tallies: Tallies, seed: int, seconds: float) -> str:
         machine=f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
         processes=PROCESSES,
         versions=", ".join(["Python " + platform.python_version(), *(f"{p} {version(p)}" for p in PACKAGES)]),
-        summary=_table(_SUMMARY, [_line(dtype, tallies) for dtype in DTYPES]),
+        summary=table(_SUMMARY, [_line(dtype, tallies) for dtype in DTYPES]),
         plain=", ".join(PLAIN),
-        table=_table(("variant", *DTYPES), _rows(tallies)),
+        table=table(("variant", *DTYPES), _rows(tallies)),
     )
 
 
@@ -109,10 +110,6 @@ def _rows(tallies: Tallies) -> list[list[str]]:
 
 def _cell(tally: Tally | None) -> str:
     return "" if tally is None or not tally.cases else f"{tally.cases:,}: {tally.ratio:.2f}"
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def _processor() -> str:
