@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.case import Case, LinearCase
 from bnverify.convention import Convention
 from bnverify.errors import ConventionError
+from bnverify.faults.mutant import Mutant
+from bnverify.implementation import Forward
 from bnverify.subject import Subject
 
 VALUES: Mapping[str, tuple[str, ...]] = {
@@ -27,6 +31,10 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "eps_dtype": ("exact", "float32"),
 }
 """What is tried, by field. Values that ask nothing (empty = undefined) fit everything and name nothing."""
+
+
+UNTOLD = ("one_value", "empty", "initial_var")
+"""Fields of which the generated code, which has no layer and refuses nothing, cannot show a difference."""
 
 
 class Alternative(NamedTuple):
@@ -48,6 +56,34 @@ def alternatives(subject: Subject, case: Case) -> Iterator[Alternative]:
                 continue
             if convention != declared and _has_a_meaning(field, subject):
                 yield Alternative(f"{field}={text}", subject.under(convention), _moved(case, convention))
+
+
+def rival(setting: str, declared: Convention, subject: Subject) -> Subject | None:
+    """Return right code that goes by the declared convention, judged as the alternative ``subject`` is; None if it cannot be.
+
+    Of a number that every call is given it uses another one. What even a rival passes by fits anything.
+    """
+    field = setting.partition("=")[0]
+    if field in UNTOLD:
+        return None
+    numbers = field in ("eps", "update_rate", "momentum_weighs")
+    code = _Misheard(field, subject.convention) if numbers else Mutant(None, declared)
+    found = subject_of_implementation(code, "a rival").with_capabilities(dtypes=subject.dtypes, ranks=subject.ranks)
+    return replace(found, convention=subject.convention)
+
+
+class _Misheard(Mutant):
+    """Right code that uses another eps or update_rate than it is given."""
+
+    def __init__(self, field: str, convention: Convention) -> None:
+        super().__init__(None, convention)
+        self.field = field
+
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        """Return y and new statistics."""
+        eps = 2 * eps if self.field == "eps" else eps
+        rate = {"update_rate": update_rate / 2, "momentum_weighs": 1 - update_rate}.get(self.field, update_rate)
+        return super().forward(*arguments, eps=eps, update_rate=rate, training=training)
 
 
 def _has_a_meaning(field: str, subject: Subject) -> bool:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
-from bnverify.alternatives import alternatives
+from bnverify.alternatives import alternatives, rival
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
-from bnverify.errors import CheckerError
+from bnverify.errors import CheckerError, UsageError
 from bnverify.generated.mutants import MUTANTS
 from bnverify.outcome import Outcome, place_of
 from bnverify.planned import PLANS, Plan
@@ -210,17 +210,22 @@ class _Run:
         for setting, subject, moved in alternatives(self.subject, case):
             if self.prop.barred_by(subject.convention.rules):
                 continue
-            try:
-                with recording(Record()):
-                    self.prop.check(subject, moved, **drawn)
-                if not (subject.fixed_eps and "eps" in self.prop.needs):  # else its data come with an eps of their own
-                    again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
-                    again._repeat(self.cases)
-                    if again.failure is not None:
-                        continue
-            except (Disagreement, Raised, CheckerError):
-                continue
-            yield setting
+            other = rival(setting, self.subject.convention, subject)
+            if self._passes(subject, moved, drawn) and not (other and self._passes(other, moved, drawn)):
+                yield setting
+
+    def _passes(self, subject: Subject, case: Case, drawn: Mapping[str, Any]) -> bool:
+        """Return whether a subject passes in this case, and in as many as this run has had."""
+        try:
+            with recording(Record()):
+                self.prop.check(subject, case, **drawn)
+            if subject.fixed_eps and "eps" in self.prop.needs:  # its data come with an eps of their own
+                return True
+            again = _Run(self.prop, subject, self.profile, self.seed, shrink=False)
+            again._repeat(self.cases)
+        except (Disagreement, Raised, CheckerError, UsageError):
+            return False
+        return again.failure is None
 
     def _repeat(self, cases: int) -> None:
         """Check as many cases as another run has, without counting what they show."""

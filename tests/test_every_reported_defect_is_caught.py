@@ -116,6 +116,35 @@ def test_a_right_target_under_a_wrong_declaration_is_told_the_right_one() -> Non
     assert run_property(prop, subject, PROFILES["quick"], 0).message.endswith("it fits the convention correction=1")
 
 
+EPS_MISSING_IN_DVAR = """
+import numpy as np
+
+def norm_forward(x, gamma, beta, bn_param):
+    eps, momentum = bn_param["eps"], bn_param["momentum"]
+    mean, var = bn_param["running_mean"], bn_param["running_var"]
+    if bn_param["mode"] == "test":
+        return gamma * (x - mean) / np.sqrt(var + eps) + beta, None
+    new_mean, new_var = x.mean(0), x.var(0)
+    s = np.sqrt(new_var + eps)
+    bn_param["running_mean"] = momentum * mean + (1 - momentum) * new_mean
+    bn_param["running_var"] = momentum * var + (1 - momentum) * new_var
+    return gamma * (x - new_mean) / s + beta, (x - new_mean, new_var, s, gamma)
+
+def norm_backward(dy, cache):
+    c, var, s, gamma = cache
+    dvar = -0.5 * (dy * gamma * c).sum(0) * np.where(var > 0, var, 1) ** -1.5
+    dx = gamma * (dy - dy.mean(0)) / s + dvar * 2 * c / len(dy)
+    return dx, (dy * c / s).sum(0), dy.sum(0)
+"""
+
+
+def test_what_right_code_of_another_convention_would_pass_too_is_not_named(bnverify, target) -> None:
+    ended = bnverify("check", f"{target(EPS_MISSING_IN_DVAR)}:norm_forward")
+    assert ended.code == 1
+    assert "constant-channel does not hold" in ended.out
+    assert "fits" not in ended.out
+
+
 def test_the_document_is_what_the_registries_give() -> None:
     assert defects_document.stale() == ""
 
