@@ -79,11 +79,23 @@ class _Misheard(Mutant):
         super().__init__(None, convention)
         self.field = field
 
-    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+    def forward(
+        self,
+        x: Any,
+        gamma: Any,
+        beta: Any,
+        running_mean: Any,
+        running_var: Any,
+        *,
+        eps: float,
+        update_rate: float,
+        training: bool,
+    ) -> Forward:
         """Return y and new statistics."""
         eps = 2 * eps if self.field == "eps" else eps
         rate = {"update_rate": update_rate / 2, "momentum_weighs": 1 - update_rate}.get(self.field, update_rate)
-        return super().forward(*arguments, eps=eps, update_rate=rate, training=training)
+        given = (x, gamma, beta, running_mean, running_var)
+        return super().forward(*given, eps=eps, update_rate=rate, training=training)
 
 
 def _has_a_meaning(field: str, subject: Subject) -> bool:

@@ -44,7 +44,7 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile("quick", 8, 0.5, shrink_seconds=1.0),
+    "quick": Profile("quick", 10, 0.5, shrink_seconds=1.0),
     "ci": Profile("ci", 65, 1.3),
     "thorough": Profile("thorough", 5000, 600.0, shrink_seconds=20.0),
 }

@@ -108,7 +108,6 @@ def oracle_gradients(subject, case):
         "batch-in-inference-without-gradients",
         "eps-as-floor",
         "eps-beside-the-root",
-        "eps-in-float32",
         "gamma-by-its-size",
         "gamma-pinned",
         *systematic("inference", "y"),

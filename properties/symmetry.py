@@ -22,6 +22,7 @@ def run(subject, case):
     claim="permuting the values of every channel permutes y and dx, and leaves dgamma, dbeta and the state",
     source=SOURCE,
     draws=SEED,
+    weight=1.5,
     catches=[
         "statistics-of-sample-zero",
         "statistics-of-half-the-batch",

@@ -141,7 +141,7 @@ class Job:
     failed: list[tuple[str, str]] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     ended: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[Any] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def text(self) -> bytes:
@@ -149,7 +149,7 @@ class Job:
         names = ("target", "form", "variants", "done", "failed", "without")
         return json.dumps({name: getattr(self, name) for name in names}).encode()
 
-    def begin(self, command: Sequence[str], **settings: Any) -> subprocess.Popen[bytes]:
+    def begin(self, command: Sequence[str], **settings: Any) -> subprocess.Popen[Any]:
         """Start a worker in a session of its own, unless the job was ended."""
         with self.lock:
             if self.ended:
@@ -264,7 +264,7 @@ def _lines(channel: IO[bytes], timeout: float) -> Iterator[dict[str, Any]]:
         limit = timeout
 
 
-def _ending(process: subprocess.Popen[bytes], output: IO[bytes]) -> dict[str, Any]:
+def _ending(process: subprocess.Popen[Any], output: IO[bytes]) -> dict[str, Any]:
     """Return how a process ended that told of no end."""
     try:
         code = process.wait(TIMEOUT)
