@@ -72,7 +72,7 @@ def require_device(prop: Property) -> None:
 
 def profile_of(prop: Property) -> Profile:
     """Return quick, or ci for a property that quick leaves out, with so much time that a machine under load sees as much."""
-    return replace(PROFILES["ci"], seconds=60.0) if prop.slow else PROFILES["quick"]
+    return replace(PROFILES["ci" if prop.slow else "quick"], seconds=60.0)
 
 
 def right_for(prop: Property) -> Subject:
