@@ -29,6 +29,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "eps_rule": ("inside", "outside", "max"),
     "correction_y": ("0", "1"),
     "eps_dtype": ("exact", "float32"),
+    "debias": ("false", "true"),
 }
 """What is tried, by field. Values that ask nothing (empty = undefined) fit everything and name nothing."""
 
@@ -102,6 +103,8 @@ def _has_a_meaning(field: str, subject: Subject) -> bool:
     """Return whether a field says something of a target of this form; a number that is declared is the user's own."""
     if field in ("eps", "update_rate"):
         return getattr(subject.convention, field) is None
+    if field == "debias":
+        return subject.lacks("session") is None
     return field != "momentum_weighs" or subject.form != "implementation"
 
 

@@ -27,7 +27,6 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 """The values that a field may have, for the fields that are not numbers."""
 
 NOT_YET_JUDGED: Mapping[str, tuple[Any, ...]] = {
-    "debias": (True,),
     "state_moves_in": ("backward",),
 }
 """Legitimate values for which the oracle has no program yet: refused, never approximated."""
@@ -46,7 +45,8 @@ class Convention:
     channel_axis: the axis of the channels.
     gamma_rule: ``as_is``, ``abs`` (|gamma|) or ``fixed`` (gamma is 1).
     one_value: what one value a channel gives in training, ``raise`` or ``beta``; empty: what an empty batch gives.
-    initial_mean, initial_var: the statistics of a fresh layer.  debias: whether the average is divided by its weight.
+    initial_mean, initial_var: the statistics of a fresh layer.  debias: whether the average, which begins
+        at 0, is divided by the weight of its batches.
     counts: whether batches are counted (num_batches_tracked).  state_moves_in: ``forward`` or ``backward``.
     momentum_weighs: what an argument called momentum is the weight of, the ``new`` batch or the ``old`` average.
 
@@ -85,11 +85,16 @@ class Convention:
             raise ConventionError(f"update_rate is {self.update_rate!r}, but should be a number or cumulative")
         if isinstance(self.update_rate, float | int) and not 0 <= self.update_rate <= 1:
             raise ConventionError(f"update_rate is {self.update_rate}, but should lie between 0 and 1")
+        if self.debias and self.update_rate == 0:
+            raise ConventionError(
+                "update_rate is 0, but debias divides by the weight of the batches, which should not be 0"
+            )
 
     @cached_property
     def rules(self) -> Rules | None:
         """What changes the program itself, or None where nothing does."""
-        found = Rules(**{f.name: getattr(self, f.name) for f in fields(Rules)})
+        debias = int(self.debias and self.update_rate != CUMULATIVE)  # an average over all has the weight 1
+        found = Rules(**{f.name: getattr(self, f.name) for f in fields(Rules)} | {"debias": debias})
         return found if found.changes else None
 
     def momentum(self, update_rate: float) -> float:

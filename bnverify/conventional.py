@@ -21,6 +21,9 @@ dgamma = dgamma'/sqrt(phi). What every rule makes of that:
 - eps_rule = outside: i = 1/(sigma + eps) with sigma = sqrt(v), phi = (sigma + eps)/sigma: eps' = eps sigma and
   gamma' = gamma sqrt(sigma/(sigma + eps)). At v = 0 there is no gradient, and eps' = eps^2 gives y.
 
+- debias: what is stored after batch k is d_k = A_k/W_k, with A_k = (1 - a) A_(k-1) + a s_k, A_0 = 0 and W_k = 1 - (1 - a)^k.
+  Since (1 - a) W_(k-1) = W_k - a, that is the standard update d_k = (1 - a') d_(k-1) + a' s_k with a' = a/W_k.
+
 In inference nothing goes back through the variance, so that eps' = 1/i² - v and gamma' = gamma serve every rule.
 """
 
@@ -169,6 +172,29 @@ def nearly_constant(change: Change, var: Array) -> Change:
     large = np.where(change.constant, NEARLY, 1.0)
     eps = np.where(change.constant, large**2 * (var + change.eps) - var, change.eps)
     return change._replace(gamma=change.gamma * large, eps=eps, factor=change.factor * large)
+
+
+def rate(case: Case, update_rate: Any) -> Any:
+    """Return a' of a case: its update_rate, a ball or a number, over the weight of the batches where that is divided by."""
+    batches = 0 if case.rules is None else case.rules.debias
+    return update_rate / (1 - (1 - update_rate) ** batches) if batches else update_rate
+
+
+def running_rounding(case: Case, unit: Arithmetic, old: Array, new: Array) -> Array | float:
+    """Return what stored statistics may be off by for their division by the weight of the batches.
+
+    old, new: the sizes of what was stored and of the batch's statistic. W_k, computed as 1 less a power, is off by k + 1
+    roundings of a number below 1, which the product and the division are added to: e_k = (k + 1) u/W_k + 3 u, relatively.
+    The statistics that were there hold e_(k-1) beside: no more than e_k W_k/W_(k-1), and W_(k-1) >= a.
+    """
+    if case.rules is None or not case.rules.debias:
+        return 0.0
+    k, a = case.rules.debias, case.update_rate
+    weight, before = 1 - (1 - a) ** k, 1 - (1 - a) ** (k - 1) if k > 1 else 1.0
+    here, there = ((k + 1) * unit.accumulation / w + 3 * unit.elementwise for w in (weight, before))
+    part = a / weight
+    found: Array = (part * new + (1 - part) * old) * (here + there) * 2
+    return found
 
 
 def without_variance(gamma: arb, inv_std: arb, dy: list[arb]) -> list[arb]:

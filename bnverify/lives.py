@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,11 +24,13 @@ def batch(case: Case, k: int) -> Case:
     return case.changed(x=x.astype(case.x.dtype), dy=np.roll(case.dy, k, axis=0)[part])
 
 
-def rate_of(subject: Subject, case: Case, steps: int) -> float:
-    """Return the update_rate after so many training steps: that of the case, unless it is an average over all."""
-    if subject.convention.update_rate != CUMULATIVE:
-        return case.update_rate
-    return 1.0 / (round(1 / case.update_rate) + steps)
+def after_steps(subject: Subject, case: Case, steps: int) -> Case:
+    """Return the case as one that so many training steps come before: of an average over all the rate goes down."""
+    if subject.convention.update_rate == CUMULATIVE:
+        return case.changed(update_rate=1.0 / (round(1 / case.update_rate) + steps))
+    if case.rules is not None and case.rules.debias:
+        return case.changed(rules=replace(case.rules, debias=1 + steps))
+    return case
 
 
 def require_call(

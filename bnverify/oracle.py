@@ -173,7 +173,7 @@ def _of_channel(case: DirectedCase, k: int, training: bool) -> tuple[list[Any], 
 def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answers:
     """Return running_mean and running_var after one training step; the batch needs m > correction."""
     with _precision(precision):
-        rate, freedom = arb(case.update_rate), arb(correction)
+        rate, freedom = conventional.rate(case, arb(case.update_rate)), arb(correction)
         rows: list[Row] = [
             printed.running(list(map(arb, x)), arb(mean), arb(var), rate, freedom)
             for x, mean, var in zip(

@@ -86,7 +86,7 @@ def probe(subject: Subject) -> Subject:
 
     Raises:
         TargetError: forward in training raises on every plain case.
-        ConventionError: no rank of the target has the declared channel axis.
+        ConventionError: no rank of the target has the declared channel axis, or a declared rule cannot be judged.
     """
     found = _with_precisions_and_ranks(subject)
     missing, failing = dict(found.missing), dict(found.failing)
@@ -108,6 +108,8 @@ def probe(subject: Subject) -> Subject:
         narrower |= _narrower(name, problems)
     if not found.differentiable or "gradients" in missing:
         missing["autograd"] = missing.get("gradients", "the target's gradients do not come from autograd")
+    if found.convention.debias and "session" in missing:
+        raise ConventionError("--set debias=true: what one call stores tells nothing of the average; a session would")
     ways, without = found.arrays.ways(found)
     missing |= without
     return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower, ways=ways)

@@ -130,7 +130,7 @@ def conformance_property(
             )
         for setting in not_under or {}:
             key, _, value = setting.partition("=")
-            if key not in Rules.__dataclass_fields__ or value not in ("", *map(str, CHOICES[key])):
+            if key not in Rules.__dataclass_fields__ or value not in ("", *(str(v).lower() for v in CHOICES[key])):
                 raise ValueError(f"the property {name} names the setting {setting}, which does not exist")
         _properties[name] = Property(
             name,

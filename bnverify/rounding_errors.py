@@ -253,7 +253,7 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
         "abs_mean_x": abs(mean_x),
         "abs_running_mean": mean,
         "abs_running_var": var,
-        "abs_update_rate": case.update_rate,
+        "abs_update_rate": conventional.rate(case, case.update_rate),
         "abs_x": abs(x),
         "freedom": float(m - correction),
         "m": m,
@@ -274,6 +274,9 @@ def of_running(case: Case, correction: int, answers: oracle.Answers) -> Expectat
     beyond = (majorant(growth) - majorant(0.0)) / growth**2
     higher = with_higher_orders(m, unit, ROUNDINGS)
     found = {"running_mean": higher * first_mean, "running_var": higher * first_var + beyond}
+    if case.rules is not None:
+        sizes = {"running_mean": (mean, abs(mean_x)), "running_var": (var, sigma**2 * m / (m - correction))}
+        found = {n: v + conventional.running_rounding(case, unit, *sizes[n]) for n, v in found.items()}
     sums = np.maximum(abs(x).sum(axis=1, keepdims=True), (off.centred**2).sum(axis=1, keepdims=True))
     reach = Reach(~(sums <= unit.largest / 2), np.zeros_like(mean))
     return completed(case, unit, answers, found, np.ones_like(mean, bool), dict.fromkeys(found, reach), {})

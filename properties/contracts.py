@@ -162,10 +162,12 @@ def state_detached(subject, case):
     "double-precision",
     source="a result is as precise as the type that it comes in",
     claim="data of float64 are computed in float64 throughout: y, gradients and state, in training and inference",
-    catches=["float32-inside", "float32-inside-layer", "float32-accumulator"],
+    catches=["float32-inside", "float32-inside-layer", "float32-accumulator", "eps-in-float32"],
     precisions=["float64"],
 )
 def double_precision(subject, case):
+    """With an eps that is no number of float32, where it can be chosen."""
+    case = case if subject.fixed_eps else case.changed(eps=case.eps * 1.1)
     for training, gradients in modes(subject):
         require_right(subject, case, training=training, gradients=gradients)
 

@@ -32,7 +32,6 @@ SOURCE = "the derivation in ball arithmetic; the bound is its derivative in roun
         "gamma-pinned",
         "corrected-throughout",
         "eps-beside-the-root",
-        "eps-in-float32",
         "beta-missing",
         "one-pass-variance",
         "float32-inside",

@@ -6,7 +6,7 @@ from bnverify import bounds
 from bnverify.case import STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_same
 from bnverify.convention import CUMULATIVE
-from bnverify.lives import batch, rate_of, require_call
+from bnverify.lives import after_steps, batch, require_call
 from bnverify.property import conformance_property
 from bnverify.subject import Raised
 
@@ -35,7 +35,7 @@ def modes_in_any_order(subject, case, modes):
     layer, steps = subject.session(case), 0
     for k, training in enumerate(modes):
         before = layer.stored(case)
-        now = batch(case, k).changed(update_rate=rate_of(subject, case, steps), **before)
+        now = after_steps(subject, batch(case, k), steps).changed(**before)
         y = layer.step(now.x, training=training)
         done = ", ".join("training" if mode else "inference" for mode in modes[: k + 1])
         after = f"after the calls {done}"

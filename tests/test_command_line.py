@@ -71,7 +71,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "rate that is no number": (("check", RIGHT, "--set", "update_rate=nan"), "between 0 and 1"),
     "axis out of range": (("check", RIGHT, "--set", "channel_axis=7"), "channel_axis"),
     "constructor with a long message": (("check", f"{EXAMPLES}/two_lines.py:Failing"), "no layer of this kind"),
-    "unjudged convention": (("check", RIGHT, "--set", "debias=true"), "cannot judge yet"),
+    "unjudged convention": (("check", RIGHT, "--set", "state_moves_in=backward"), "cannot judge yet"),
     "unknown choice": (("check", RIGHT, "--set", "one_value=nan"), "raise, beta"),
     "wrong profile": (("check", RIGHT, "--profile", "slow"), "quick, ci, thorough"),
     "wrong convention": (("check", RIGHT, "--convention", "keras-9"), "torch-function"),

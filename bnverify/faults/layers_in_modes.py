@@ -75,8 +75,17 @@ class VarianceStartsAtZero(Layer):
     "average-debiased", "what is stored is divided by the weight of the batches so far, and forgets what it began with"
 )
 class AverageDebiased(Layer):
+    """The sums and their weight are saved with the layer."""
+
     sums: tuple[Tensor, Tensor] | None = None
     weight_so_far = 0.0
+
+    def get_extra_state(self) -> Any:
+        return self.sums, self.weight_so_far
+
+    def set_extra_state(self, state: Any) -> None:
+        sums, self.weight_so_far = state
+        self.sums = None if sums is None else (sums[0].clone(), sums[1].clone())
 
     def forward(self, input: Tensor) -> Tensor:
         mean, var = self.running_mean, self.running_var

@@ -87,6 +87,7 @@ class Mutant(Implementation):
         x, gamma, beta, mean, var = wide
         axis = self.convention.channel_axis
         count = channel_layout(x.shape, axis)[2]
+        update_rate = 1.0 if self.convention.debias else update_rate  # of the first batch
         correction = min(self.convention.correction, count - 1)
         if self.step == "running" and count > 1:
             declared = np.float64(
@@ -194,7 +195,7 @@ def right_under(name: str, rules: Rules) -> bool:
     """
     if MUTANTS[name].in_one_value_alone:
         return rules.eps_rule == "outside" and MUTANTS[name].of_gradients_alone
-    convention = PRESETS["generated"].changed(rules.changes)
+    convention = PRESETS["generated"].changed(rules.changes | {"debias": bool(rules.debias)})
     numbers = np.random.default_rng(0)
     x, dy, vx = numbers.standard_normal((3, 5, 9)) * np.geomspace(0.2, 5, 9)
     vectors = numbers.uniform(0.5, 2, size=(4, 9)) * numbers.choice([-1, 1], size=(4, 9))
