@@ -35,7 +35,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("calling", "compare", "implementation"),
     (
-        "alternatives",
         "assembling",
         "judging",
         "lives",
@@ -51,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "suite",
     ),
     ("adapters",),
-    ("faults", "outcome", "power"),
+    ("alternatives", "faults", "outcome", "power"),
     ("runner",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
