@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
     from bnverify.pytest_class import conformance as conformance
+    from bnverify.rules import Rules as Rules
 
 _HOME = {
     "BnverifyError": "errors",
@@ -32,6 +33,7 @@ _HOME = {
     "Implementation": "implementation",
     "Outcome": "outcome",
     "Report": "outcome",
+    "Rules": "rules",
     "as_torch": "authoring",
     "cases": "authoring",
     "check": "checking",
@@ -48,6 +50,7 @@ __all__ = [
     "Implementation",
     "Outcome",
     "Report",
+    "Rules",
     "as_torch",
     "cases",
     "check",

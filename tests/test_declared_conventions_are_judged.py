@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bnverify
+from bnverify import bounds
 from bnverify.convention import CHOICES
 from bnverify.errors import ConventionError
 from bnverify.faults.catalogue import fault_subject
@@ -208,3 +210,47 @@ def test_a_property_names_settings_that_exist() -> None:
     for wrong in ("gamma_rule=none", "momentum_weighs", "eps"):
         with pytest.raises(ValueError, match="which does not exist"):
             _ = conformance_property("p", claim="", source="", catches=["f"], not_under={wrong: ""})(lambda: None)
+
+
+def test_a_case_with_rules_is_pasted_and_saved_with_them() -> None:
+    ones = np.ones(2)
+    case = bnverify.Case(
+        dtype="float64",
+        eps=0.1,
+        update_rate=0.25,
+        x=np.array([[1.0, 2.0], [3.0, 5.0]]),
+        dy=np.ones((2, 2)),
+        gamma=np.array([-2.0, 3.0]),
+        beta=ones,
+        running_mean=ones,
+        running_var=ones,
+        rules=Rules(gamma_rule="abs", eps_rule="max", debias=2),
+    )
+    assert repr(case).endswith("rules=Rules(eps_rule='max', gamma_rule='abs', debias=2))")
+    assert bnverify.Case.from_data(case.to_data()).content == case.content
+    assert "rules" not in case.changed(rules=None).to_data()
+    assert case.gain.tolist() == [2.0, 3.0]
+
+
+def test_a_debiased_average_is_an_average_whose_rate_goes_down() -> None:
+    """A_k/W_k step by step, against the standard update at the rate a/W_k."""
+    a, statistics = 0.3, (2.0, -1.0, 5.0, 0.5)
+    hidden = stored = 0.0
+    for k, statistic in enumerate(statistics, start=1):
+        hidden = (1 - a) * hidden + a * statistic
+        x = np.full((2, 1), statistic)
+        case = bnverify.Case(
+            dtype="float64",
+            eps=0.1,
+            update_rate=a,
+            x=x,
+            dy=x,
+            gamma=np.ones(1),
+            beta=np.ones(1),
+            running_mean=np.array([stored]),
+            running_var=np.ones(1),
+            rules=Rules(debias=k),
+        )
+        right = bounds.running(case, 1)["running_mean"]
+        stored = hidden / (1 - (1 - a) ** k)
+        assert abs(right.exact.hi[0] - stored) <= right.bound.value[0] < 1e-12
