@@ -254,3 +254,21 @@ def test_a_debiased_average_is_an_average_whose_rate_goes_down() -> None:
         right = bounds.running(case, 1)["running_mean"]
         stored = hidden / (1 - (1 - a) ** k)
         assert abs(right.exact.hi[0] - stored) <= right.bound.value[0] < 1e-12
+
+
+def test_a_report_tells_the_rules_that_are_declared() -> None:
+    import io
+
+    from rich.console import Console
+
+    from bnverify.report.text import print_report
+
+    for settings, told in (
+        ({"gamma_rule": "abs", "debias": "true"}, "gamma_rule abs, one_value raise, empty empty, debias True)"),
+        ({}, "correction 1, one_value raise, empty empty)"),
+    ):
+        text = io.StringIO()
+        report = bnverify.check("torch.nn:BatchNorm1d", select="affine", settings=settings, dtype="float32")
+        print_report(report, Console(file=text, width=300))
+        assert told in text.getvalue()
+        assert ("does not hold under gamma_rule=abs: y is not linear in gamma" in text.getvalue()) == bool(settings)

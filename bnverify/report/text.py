@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import numpy as np
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
 from bnverify.observation import SECTIONS
 from bnverify.outcome import STATUSES, Outcome, Report
+from bnverify.rules import Rules
 
 STYLES = {
     "passed": "green",
@@ -100,9 +102,11 @@ def _first_line(report: Report) -> str:
 
 
 def _conventions(report: Report) -> str:
-    shown = {
-        k: v for k, v in report.convention.items() if k in ("eps", "update_rate", "correction", "one_value", "empty")
-    }
+    always, rules = (
+        ("eps", "update_rate", "correction", "one_value", "empty"),
+        {f.name: f.default for f in fields(Rules)},
+    )
+    shown = {k: v for k, v in report.convention.items() if k in always or (k in rules and v != rules[k])}
     named = ", ".join(f"{k} {'per call' if v is None else v}" for k, v in shown.items())
     return f"{report.adapter}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
 
