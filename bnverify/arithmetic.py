@@ -36,7 +36,8 @@ class Arithmetic:
     """elementwise: u. accumulation: u', that of sums. sums: what m times of makes the error of a sum, its result included.
 
     inputs: the relative perturbation of every input. of_mean, of_root: the relative roundings of a mean and of 1/s.
-    output: the relative rounding of outputs in mixed precision, else 0; step: the absolute one. tiny: what an output may be
+    output: the relative rounding of outputs in mixed precision, else 0; step: the absolute one, for each rounding half the
+    smallest subnormal number. tiny: what an output may be
     off by where it underflows; smallest: the smallest positive number of the type that squares are computed in.
     """
 
@@ -66,7 +67,7 @@ class Arithmetic:
             of_mean=count * wide + (3 if precision.pure_half else 2) * u,
             of_root=(count * wide + 10 * u) / 2,
             output=OUTPUT * UNIT[precision.data] if mixed else 0.0,
-            step=smallest_subnormal(precision.data) if mixed else 0.0,
+            step=OUTPUT * smallest_subnormal(precision.data) / 2 if mixed else 0.0,
             tiny=smallest_normal(computed),
             smallest=smallest_subnormal(computed),
             largest=largest(computed),

@@ -18,7 +18,7 @@ MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5
     "modes-in-any-order",
     claim="training and inference in any order: every y and every state is right for what the state was before",
     source="Ioffe and Szegedy 2015, algorithm 2",
-    needs=["session", "state", "counter"],
+    needs=["session", "state"],
     data="unit",
     draws={"modes": lambda subject: st.lists(st.booleans(), min_size=2, max_size=4).map(lambda m: [True, *m])},
     catches=[

@@ -71,6 +71,23 @@ def test_the_mixed_bound_is_the_sharper_one(dtype: str) -> None:
     assert np.all(mixed * 20 < pure)
 
 
+def test_gradients_that_are_rounded_apart_and_added_keep_the_mixed_bound_where_they_are_subnormal() -> None:
+    """As autograd adds what comes through two casts of x: each part is rounded to float16, and so is their sum."""
+    tightest = 0.0
+    for seed in range(200):
+        numbers = np.random.default_rng(seed)
+        case = case_of("float16", "float32", seed=seed)
+        case = case.changed(dy=(case.dy * 2.0 ** -numbers.integers(14, 22)).astype(np.float16))
+        x, dy, gamma = (v.astype(np.float64) for v in (case.x, case.dy, case.gamma))
+        s = np.sqrt(x.var(axis=0) + case.eps)
+        x_hat = (x - x.mean(axis=0)) / s
+        parts = gamma / s * dy, -gamma / s * (dy.mean(axis=0) + x_hat * (dy * x_hat).mean(axis=0))
+        dx = sum(part.astype(np.float16) for part in parts)
+        expected = bounds.training(case)["dx"]
+        tightest = max(tightest, float(np.max(expected.exact.error(dx) / expected.bound.value)))
+    assert 0.3 < tightest < 0.8
+
+
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_units_are_those_of_the_type_that_is_computed_in(name: str) -> None:
     precision = PRECISIONS[name]
