@@ -94,7 +94,8 @@ class Convention:
     def rules(self) -> Rules | None:
         """What changes the program itself, or None where nothing does."""
         debias = int(self.debias and self.update_rate != CUMULATIVE)  # an average over all has the weight 1
-        found = Rules(**{f.name: getattr(self, f.name) for f in fields(Rules)} | {"debias": debias})
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(Rules)}
+        found = Rules(**{**own, "debias": debias})
         return found if found.changes else None
 
     def momentum(self, update_rate: float) -> float:
