@@ -52,35 +52,6 @@ def counter_counts_refused_calls(subject):
 
 
 @observation(
-    "wrong-channels-move-statistics",
-    section="hazards",
-    claim="a batch with another number of channels raises when the statistics have been changed already",
-    source="r *= 1 - a; r += a s: the second step raises",
-    needs=["session", "state"],
-)
-def wrong_channels_move_statistics(subject):
-    case = _case(subject)
-    axis = subject.convention.channel_axis
-    batches = {
-        "many": np.concatenate([case.x, case.x.take([0], axis=axis)], axis),
-        "few": case.x.take(range(case.channels - 1), axis=axis),
-    }
-    moved = {}
-    for what, x in batches.items():
-        layer = subject.session(case)
-        before = layer.statistics()
-        try:
-            _ = layer.step(x, training=True)
-        except Raised:
-            after = layer.statistics()
-            names = [n for n in STATE if not np.array_equal(getattr(before, n), getattr(after, n), equal_nan=True)]
-            moved |= {what: names} if names else {}
-    if moved:
-        told = " and ".join(sorted({name for names in moved.values() for name in names}))
-        yield Note(f"a batch with a channel too {' or too '.join(moved)} raises, but has changed {told} by then", moved)
-
-
-@observation(
     "stride-zero-statistics",
     section="hazards",
     claim="running statistics expanded from one number are updated wrongly instead of being refused",

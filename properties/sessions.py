@@ -1,5 +1,6 @@
 """Sessions: a layer that lives on from call to call, in any order of modes, counted, refused, saved, loaded and copied."""
 
+import numpy as np
 from hypothesis import strategies as st
 
 from bnverify import bounds
@@ -80,12 +81,15 @@ def counter(subject, case, modes):
 def refused_call(subject, case):
     """A counter that has counted the call is a hazard, and reported as such, and so is its weight in a cumulative average.
 
-    What is not refused is judged elsewhere, and another layer goes on: two channels may have been broadcast against one. A
-    wrong number of channels, which an update in two steps may meet half-way, is a hazard too.
+    What is not refused is judged elsewhere, and another layer goes on: two channels may have been broadcast against one.
     """
     layer = subject.session(case)
     axis = case.channel_axis
-    refusals = {"a vector": case.x.reshape(-1)}
+    refusals = {
+        "a channel too many": np.concatenate([case.x, case.x.take([0], axis=axis)], axis),
+        "a channel too few": case.x.take(range(case.channels - 1), axis=axis),
+        "a vector": case.x.reshape(-1),
+    }
     if subject.convention.one_value == "raise":
         one = case.x
         for k in range(one.ndim):
