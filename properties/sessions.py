@@ -75,7 +75,7 @@ def counter(subject, case, modes):
     source="an exception tells that nothing was done",
     needs=["session", "state"],
     data="unit",
-    catches=["refused-batch-averaged", "refused-rank-averaged"],
+    catches=["refused-batch-averaged", "refused-channels-averaged", "refused-rank-averaged"],
     weight=0.5,
 )
 def refused_call(subject, case):

@@ -117,6 +117,15 @@ class RefusedBatchAveraged(Layer):
             raise
 
 
+@fault("refused-channels-averaged", "the running mean has lost its old part when another number of channels is refused")
+class RefusedChannelsAveraged(Layer):
+    def _check_input_dim(self, input: Tensor) -> None:
+        super()._check_input_dim(input)
+        if self.training and self.running_mean is not None and input.shape[1] != self.num_features:
+            with torch.no_grad():
+                _ = self.running_mean.mul_(0.9).add_(input.mean([0, *range(2, input.dim())]), alpha=0.1)
+
+
 @fault("statistics-not-saved", "the stored statistics are no part of what is saved")
 class StatisticsNotSaved(Layer):
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
