@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,18 +15,17 @@ from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
 from bnverify.convention import Convention, preset
 from bnverify.errors import UsageError
-from bnverify.observing import observe
-from bnverify.outcome import Outcome, Report
+from bnverify.outcome import Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
-from bnverify.runner import PROFILES, run_property
+from bnverify.runner import PROFILES
+from bnverify.sharing import Parts, Progress, held
 from bnverify.subject import Subject
 from bnverify.suite import observations
 from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
 
-Progress = Callable[[int, int, Property], None]
 OFFERED = ("inference", "gradients", "inference_gradients", "state", *PRECISIONS)
 
 
@@ -55,17 +54,48 @@ def check(
         TargetError: the target cannot be imported, recognized or called.
         ConventionError: a convention does not exist or cannot be judged.
     """
+    return check_by(
+        1,
+        target,
+        convention=convention,
+        profile=profile,
+        select=select,
+        dtype=dtype,
+        device=device,
+        seed=seed,
+        settings=settings or {},
+        progress=progress,
+    )
+
+
+def check_by(
+    workers: int,
+    target: Any,
+    *,
+    convention: Convention | str | None,
+    profile: str,
+    select: str | None,
+    dtype: str | Sequence[str] | None,
+    device: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    progress: Progress | None,
+) -> Report:
+    """Do what :func:`check` does, the properties shared among forks of this process, where that can be done on Linux.
+
+    All is done in turn where a fork could not go on from here: where Torch has been in use before, elsewhere than on Linux,
+    and where the target begins threads or opens anything. progress is called after
+    each property, too.
+    """
     properties = chosen_properties(profile, select, seed)
     started = time.perf_counter()
-    subject = made_subject(target, convention, settings or {}, device, dtype)
+    before = None if "torch" in sys.modules else held()  # its threads may have been in use
+    subject = made_subject(target, convention, settings, device, dtype)
     with single_thread():
         subject = probed_subject(subject, dtype)
-        outcomes: list[Outcome] = []
-        for number, prop in enumerate(properties):
-            if progress is not None:
-                progress(number, len(properties), prop)
-            outcomes.append(run_property(prop, subject, PROFILES[profile], seed))
-        sections = observe(subject, observations(select))
+        parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
+        alone = workers < 2 or before is None or held() != before
+        outcomes, sections = parts.in_turn(progress) if alone else parts.shared(workers, progress)
         environment = _environment()
     return Report(
         target=subject.target,

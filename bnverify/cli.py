@@ -70,7 +70,7 @@ def check(
         require_writable(json_path)
     from rich.console import Console
 
-    from bnverify.checking import check as run_check
+    from bnverify.checking import check_by
     from bnverify.report.json_report import write_json
     from bnverify.report.progress import progress_line
     from bnverify.report.text import print_report
@@ -78,7 +78,8 @@ def check(
     sys.path.insert(0, str(Path.cwd()))
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     with progress_line(target) as progress:
-        report = run_check(
+        report = check_by(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
             target,
             convention=convention,
             profile=profile,

@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "stored_errors",
         "typical",
     ),
-    ("calling", "compare", "implementation"),
+    ("calling", "compare", "implementation", "workers"),
     (
         "assembling",
         "judging",
@@ -52,6 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("adapters",),
     ("alternatives", "faults", "outcome", "power"),
     ("runner",),
+    ("sharing",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
     ("grading",),

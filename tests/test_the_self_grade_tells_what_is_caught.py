@@ -24,8 +24,8 @@ from bnverify.grading.own import grade_self
 from bnverify.grading.printing import print_score
 from bnverify.grading.score import Score
 from bnverify.grading.variants import installed_variants, variants
-from bnverify.grading.workers import Crash, run_jobs
 from bnverify.grading.writing import faults_before, markdown, write_json
+from bnverify.workers import Crash, run_jobs
 
 EXAMPLES = Path(__file__).parent / "examples"
 CRASHING = """\
@@ -121,7 +121,7 @@ def test_a_crash_of_a_worker_is_an_error_of_its_job_and_of_no_other(score: Score
 
 
 def test_a_fault_whose_worker_crashed_is_an_error_of_that_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(work: object, jobs: Sequence[object], workers: int, *, limit: float) -> list[tuple[object, Crash]]:
+    def crash(work: object, jobs: Sequence[object], workers: int, **how: object) -> list[tuple[object, Crash]]:
         return [(job, Crash("its process ended with exit code -9")) for job in jobs]
 
     monkeypatch.setattr("bnverify.grading.own.run_jobs", crash)
@@ -283,14 +283,14 @@ def test_a_hang_an_exit_and_an_exception_are_told_of_their_jobs_and_the_rest_is_
 INTERRUPTED = """
 import os, sys, time
 from pathlib import Path
-from bnverify.grading.workers import run_jobs
+from bnverify.workers import run_jobs
 
 def work(path):
     Path(path).write_text(str(os.getpid()))
     time.sleep(600)
 
 if __name__ == "__main__":
-    for _ in run_jobs(work, sys.argv[1:], 2, limit=600.0):
+    for _ in run_jobs(work, sys.argv[2:], 2, limit=600.0, forked=sys.argv[1] == "fork"):
         pass
 """
 
@@ -310,10 +310,11 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
-def test_ctrl_c_leaves_no_worker_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", ["spawn", "fork"])
+def test_ctrl_c_leaves_no_worker_behind(begun: str, tmp_path: Path) -> None:
     script, pids = tmp_path / "script.py", [tmp_path / "first", tmp_path / "second"]
     script.write_text(INTERRUPTED, encoding="utf-8")
-    command = [sys.executable, str(script), *map(str, pids)]
+    command = [sys.executable, str(script), begun, *map(str, pids)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         assert until(lambda: all(path.is_file() and path.read_text() for path in pids), 120)

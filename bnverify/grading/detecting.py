@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
-from bnverify.faults.catalogue import fault_subject
+from bnverify.faults.catalogue import fault_subject, names
 from bnverify.runner import PROFILES, run_property
-from bnverify.suite import naming_first
+from bnverify.suite import load, naming_first
 
 CAUGHT, UNNAMED, MISSED, ERRORED, UNAVAILABLE = "caught", "unnamed", "missed", "errored", "unavailable"
 
@@ -126,3 +128,11 @@ def judge(job: VariantJob) -> Verdict:
         undecided=tuple(o.property for o in outcomes if o.status == "undecided"),
         seconds=time.perf_counter() - started,
     )
+
+
+def prepare() -> None:
+    """Import what every job needs, so that no job is charged with it."""
+    _ = os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # the compiler's own processes would live on
+    _, _ = names(), load()
+    gc.set_threshold(50_000)
+    gc.freeze()

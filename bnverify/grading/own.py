@@ -13,14 +13,14 @@ from typing import TypeVar
 from bnverify.checking import chosen_properties
 from bnverify.errors import UsageError
 from bnverify.faults.catalogue import names
-from bnverify.grading.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, work
+from bnverify.grading.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, prepare, work
 from bnverify.grading.matrix import Matrix, Row, RowJob, fill
 from bnverify.grading.removed import excluded, removed
 from bnverify.grading.score import Score
 from bnverify.grading.variants import variants as right_variants
-from bnverify.grading.workers import Crash, run_jobs
 from bnverify.suite import load
 from bnverify.version import VERSION
+from bnverify.workers import Crash, run_jobs
 
 Progress = Callable[[int, int, str], None]
 Named = TypeVar("Named", FaultJob, RowJob)
@@ -70,7 +70,7 @@ def grade_self(
     started, used = time.perf_counter(), _processor_seconds()
     detections: dict[str, Detection] = {}
     verdicts: dict[str, Verdict] = {}
-    for job, found in run_jobs(work, jobs, number, limit=limit):
+    for job, found in run_jobs(work, jobs, number, limit=limit, prepare=prepare):
         result = _lost(job, found.message) if isinstance(found, Crash) else found
         if isinstance(result, Detection):
             detections[job.name] = result
@@ -143,7 +143,7 @@ def _matrix(
 ) -> Matrix:
     started = time.perf_counter()
     rows: dict[str, Row] = {}
-    for job, found in run_jobs(fill, jobs, workers, limit=limit):
+    for job, found in run_jobs(fill, jobs, workers, limit=limit, prepare=prepare):
         rows[job.name] = Row(job.name, message=found.message) if isinstance(found, Crash) else found
         count.one_more(job.name)
     return Matrix(tuple(rows[f] for f in faults), tuple(properties), time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -9,9 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkProcess, SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from bnverify.calling import one_line
@@ -31,12 +32,20 @@ class Crash:
 
 
 def run_jobs(
-    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, *, limit: float
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int,
+    *,
+    limit: float = math.inf,
+    prepare: Callable[[], None] | None = None,
+    forked: bool = False,
 ) -> Iterator[tuple[Job, Result | Crash]]:
     """Yield each job with its result as they come, worked on in ``workers`` processes in the order given.
 
-    ``work`` and the jobs are sent to the processes, so they must be importable and plain data. limit: seconds that a job
-    may take; a process that exceeds it is killed, and so are all when the generator is closed.
+    limit: seconds that a job may take; a process that exceeds it is killed, and so are all when the generator is closed.
+    prepare: called once in each process, which has nothing but silence to print to. ``work``, ``prepare`` and the jobs are
+    sent to the processes, so they must be importable and plain data; not so where they are forked: those have all that
+    this process has, go on printing where it prints, and send back only results.
 
     Raises:
         CheckerError: a process cannot be started.
@@ -45,7 +54,7 @@ def run_jobs(
     todo = list(reversed(jobs))
     try:
         for _ in range(min(workers, len(jobs))):
-            team.append(_Worker(work, limit))
+            team.append(_Worker(work, limit, prepare, forked, team))
         while team:
             for worker in _attentive(team):
                 job, said = worker.job, worker.hear()
@@ -56,7 +65,7 @@ def run_jobs(
                     team.remove(worker)
                     if not todo:
                         continue
-                    worker = _Worker(work, limit)
+                    worker = _Worker(work, limit, prepare, forked, team)
                     team.append(worker)
                 elif todo:
                     worker.give(todo.pop())
@@ -71,7 +80,7 @@ def run_jobs(
 def _attentive(team: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
     """Wait until a worker says something, ends, or is overdue, and return those that did."""
     left = max(0.0, min(worker.deadline for worker in team) - time.monotonic())
-    ready = wait([worker.connection for worker in team], left)
+    ready = wait([worker.connection for worker in team], left if math.isfinite(left) else None)
     return [w for w in team if w.connection in ready or time.monotonic() >= w.deadline]
 
 
@@ -81,15 +90,26 @@ class _Worker(Generic[Job]):
 
     work: Callable[[Job], Any]
     limit: float
+    prepare: Callable[[], None] | None
+    forked: bool
+    team: Sequence[_Worker[Any]]
+    """Those that there are when this one is started."""
     job: Job | None = None
     alive: bool = True
     deadline: float = field(default_factory=lambda: time.monotonic() + START_SECONDS)
 
     def __post_init__(self) -> None:
-        context = get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(self.work, theirs), daemon=True)
-        self.process.start()
+        self.connection, theirs = Pipe()
+        what = (self.work, self.prepare, theirs)
+        self.process: ForkProcess | SpawnProcess
+        if self.forked:
+            ours = [self.connection, *(worker.connection for worker in self.team)]
+            self.process = get_context("fork").Process(target=_serve_forked, args=(ours, *what), daemon=True)
+        else:
+            self.process = get_context("spawn").Process(target=_serve_spawned, args=what, daemon=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: whoever asks knows of them
+            self.process.start()
         theirs.close()
 
     def give(self, job: Job) -> None:
@@ -127,11 +147,31 @@ class _Worker(Generic[Job]):
         self.process.join()
 
 
-def _serve(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
-    """What a process does: one job after the other, until nobody asks any more."""
-    os.setsid()  # Ctrl-C goes to the first process, which ends this one and what it has started
+def _serve_spawned(
+    work: Callable[[Any], Any], prepare: Callable[[], None] | None, connection: Connection[Any, Any]
+) -> None:
+    """What a process does that begins with nothing."""
     _silence()
-    _prepare()
+    _serve(work, prepare, connection)
+
+
+def _serve_forked(
+    ours: Sequence[Connection[Any, Any]],
+    work: Callable[[Any], Any],
+    prepare: Callable[[], None] | None,
+    connection: Connection[Any, Any],
+) -> None:
+    """What a process does that begins with all that the first one has, of whose connections it must not hold an end."""
+    for end in ours:
+        end.close()
+    _serve(work, prepare, connection)
+
+
+def _serve(work: Callable[[Any], Any], prepare: Callable[[], None] | None, connection: Connection[Any, Any]) -> None:
+    """Do one job after the other, until nobody asks any more."""
+    os.setsid()  # Ctrl-C goes to the first process, which ends this one and what it has started
+    if prepare is not None:
+        prepare()
     connection.send(None)
     while True:
         try:
@@ -155,16 +195,3 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         _ = os.dup2(nowhere, number)
-
-
-def _prepare() -> None:
-    """Import what every job needs, so that no job is charged with it."""
-    import gc
-
-    _ = os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # the compiler's own processes would live on
-    from bnverify.faults.catalogue import names
-    from bnverify.suite import load
-
-    _, _ = names(), load()
-    gc.set_threshold(50_000)
-    gc.freeze()
