@@ -1,35 +1,50 @@
 """Where the time of ``bnverify check`` goes: wall-clock and memory of whole runs, and the share of each part.
 
-Prints the median of five runs of the command, start-up included, for each profile, with the peak of its resident memory;
-then one run in this process with the parts timed.
+Prints the median of five runs of the command, start-up included, for each profile, with the peak of the resident memory of
+its processes together, in which what they share counts for each; then one run in this process alone with the parts timed.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+import psutil
 
 RUNS = 5
 TARGET = "torch.nn:BatchNorm2d"
 
 
 def whole_runs(profile: str, runs: int) -> tuple[float, float]:
-    """Return the median seconds of a check as a command of its own, and the largest memory so far in GiB."""
+    """Return the median seconds of a check as a command of its own, and the largest memory in GiB."""
     command = [sys.executable, "-c", "from bnverify.cli import main; main()", "check", TARGET, "--profile", profile]
-    seconds = []
+    seconds, memory = [], 0
     for _ in range(runs):
         started = time.perf_counter()
-        _ = subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with psutil.Popen(command, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                memory = max(memory, resident(process))
+                time.sleep(0.05)
         seconds.append(time.perf_counter() - started)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return statistics.median(seconds), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**30
+        assert process.returncode == 0
+    return statistics.median(seconds), memory / 2**30
+
+
+def resident(process: psutil.Process) -> int:
+    """Return the bytes that a process and those it has started have in memory."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += one.memory_info().rss
+    return total
 
 
 class Stopwatch:
@@ -70,7 +85,7 @@ def parts(profile: str) -> dict[str, float]:
     assert torch.__version__
     watch.charge()
     watch.stack[-1] = "import bnverify and its other libraries"
-    from bnverify import oracle, rounding_errors, runner, stored_errors, strategies, subject
+    from bnverify import oracle, rounding_errors, sharing, stored_errors, strategies, subject
     from bnverify.checking import check
     from bnverify.power import Power
     from bnverify.suite import load
@@ -87,8 +102,7 @@ def parts(profile: str) -> dict[str, float]:
             setattr(module, name, watch.wrap("bounds", getattr(module, name)))
     strategies.assemble = watch.wrap("cases: their arrays", strategies.assemble)
     strategies.known_case = watch.wrap("cases: their arrays", strategies.known_case)
-    runner.run_property = watch.wrap("Hypothesis, comparisons and the rest", runner.run_property)
-    sys.modules["bnverify.checking"].__dict__["run_property"] = runner.run_property
+    sharing.__dict__["run_property"] = watch.wrap("Hypothesis, comparisons and the rest", sharing.run_property)
     report = check(TARGET, profile=profile)
     assert report.conforms, report.outcomes
     watch.charge()
