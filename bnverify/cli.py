@@ -195,10 +195,10 @@ def grade(
             require_writable(path)
     from rich.console import Console
 
-    from bnverify.grading.own import grade_self
-    from bnverify.grading.printing import print_score
-    from bnverify.grading.writing import faults_before, write_json, write_markdown
     from bnverify.report.progress import counting_line
+    from bnverify.scoring.own import grade_self
+    from bnverify.scoring.printing import print_score
+    from bnverify.scoring.writing import faults_before, write_json, write_markdown
 
     sys.path.insert(0, str(Path.cwd()))
     before = faults_before(json_path)

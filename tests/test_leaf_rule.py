@@ -55,7 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sharing",),
     ("report",),
     ("authoring", "checking", "pytest_class", "__init__"),
-    ("grading",),
+    ("grading", "scoring"),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )

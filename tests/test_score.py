@@ -13,13 +13,13 @@ import torch
 
 from bnverify.checking import single_thread
 from bnverify.faults.catalogue import fault_subject, names
-from bnverify.grading.matrix import FEW, reasons, status_of
-from bnverify.grading.own import grade_self
-from bnverify.grading.printing import problems
-from bnverify.grading.removed import excluded, removed
-from bnverify.grading.variants import variants
-from bnverify.grading.writing import faults_before, markdown, write_json, write_markdown
 from bnverify.property import Property
+from bnverify.scoring.matrix import FEW, reasons, status_of
+from bnverify.scoring.own import grade_self
+from bnverify.scoring.removed import excluded, removed
+from bnverify.scoring.score import problems
+from bnverify.scoring.variants import variants
+from bnverify.scoring.writing import faults_before, markdown, write_json, write_markdown
 from bnverify.suite import load
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -46,7 +46,7 @@ def needs_a_device(prop: Property) -> bool:
 @pytest.mark.filterwarnings("ignore")
 def test_the_self_grade_catches_every_fault_and_refuses_no_right_code() -> None:
     score = grade_self(matrix=True, before=faults_before(SCORE), progress=say)
-    for line in problems(score):
+    for line in problems(score.as_data()):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     assert score.exit_code == 0
     write_json(score, SCORE)

@@ -17,14 +17,14 @@ from rich.console import Console
 
 from bnverify.errors import UsageError
 from bnverify.faults.catalogue import names
-from bnverify.grading.detecting import CAUGHT, ERRORED, MISSED, UNAVAILABLE, UNNAMED, Detection, Verdict
-from bnverify.grading.families import families_of
-from bnverify.grading.matrix import Matrix, Row
-from bnverify.grading.own import grade_self
-from bnverify.grading.printing import print_score
-from bnverify.grading.score import Score
-from bnverify.grading.variants import installed_variants, variants
-from bnverify.grading.writing import faults_before, markdown, write_json
+from bnverify.faults.families import families_of
+from bnverify.scoring.detecting import CAUGHT, ERRORED, MISSED, UNAVAILABLE, UNNAMED, Detection, Verdict
+from bnverify.scoring.matrix import Matrix, Row
+from bnverify.scoring.own import grade_self
+from bnverify.scoring.printing import print_score
+from bnverify.scoring.score import Score
+from bnverify.scoring.variants import installed_variants, variants
+from bnverify.scoring.writing import faults_before, markdown, write_json
 from bnverify.workers import Crash, run_jobs
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -95,7 +95,7 @@ def test_a_fault_is_caught_by_a_property_that_names_it(score: Score) -> None:
 def test_a_fault_that_no_property_fails_is_missed(score: Score) -> None:
     assert by_name(score)["counter-stuck"].status == MISSED
     assert "missed: counter-stuck" in told(score)
-    assert "missed: `counter-stuck`" in markdown(score.as_data())
+    assert "missed: counter-stuck" in markdown(score.as_data())
 
 
 def test_a_fault_that_only_a_property_without_its_name_fails_is_told_and_does_not_count(score: Score) -> None:
@@ -124,7 +124,7 @@ def test_a_fault_whose_worker_crashed_is_an_error_of_that_fault(monkeypatch: pyt
     def crash(work: object, jobs: Sequence[object], workers: int, **how: object) -> list[tuple[object, Crash]]:
         return [(job, Crash("its process ended with exit code -9")) for job in jobs]
 
-    monkeypatch.setattr("bnverify.grading.own.run_jobs", crash)
+    monkeypatch.setattr("bnverify.scoring.own.run_jobs", crash)
     score = grade_self(faults=["identity"], variants={}, matrix=True)
     assert score.detections == (Detection("identity", ERRORED, message="its process ended with exit code -9"),)
     assert "errored: identity" in told(score)
@@ -242,7 +242,7 @@ def test_a_fault_that_does_not_exist_is_misuse() -> None:
 def test_the_command_writes_and_prints_what_it_found(
     bnverify: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bnverify.grading.own.names", lambda: ["identity", "statistics-attached"])
+    monkeypatch.setattr("bnverify.scoring.own.names", lambda: ["identity", "statistics-attached"])
     place = tmp_path / "mine.py"
     place.write_text("RIGHT = {'numbers': 'bnverify.adapters.generated:GeneratedNumpy'}", encoding="utf-8")
     json_path, markdown_path = tmp_path / "score.json", tmp_path / "score.md"

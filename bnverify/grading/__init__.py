@@ -1,1 +1,1 @@
-"""Grading: is a suite of checks any good? It is run on every seeded fault and on right code."""
+"""The grade of a user's tests: which seeded faults they let pass, and whether they refuse right code."""

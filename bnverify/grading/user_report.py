@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from bnverify.faults.catalogue import meaning
-from bnverify.grading.families import families_of
+from bnverify.faults.families import families_of
 from bnverify.grading.grades import Grade, TestGrade
 
 WIDTH = 118

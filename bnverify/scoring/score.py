@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bnverify.faults.catalogue import meaning
-from bnverify.grading.detecting import CAUGHT, ERRORED, MISSED, UNAVAILABLE, UNNAMED, Detection, Verdict
-from bnverify.grading.families import families_of, rows_of
-from bnverify.grading.matrix import Matrix
+from bnverify.faults.families import families_of, rows_of
+from bnverify.scoring.detecting import CAUGHT, ERRORED, MISSED, UNAVAILABLE, UNNAMED, Detection, Verdict
+from bnverify.scoring.matrix import Matrix
 
 SCHEMA = "bnverify-score/1"
 
@@ -120,3 +120,19 @@ class Score:
     def _fault(self, found: Detection) -> dict[str, Any]:
         of = {"families": list(families_of(found.fault)), "rows": list(rows_of(found.fault))}
         return found.as_data() | of | {"meaning": meaning(found.fault)}
+
+
+def problems(data: Mapping[str, Any]) -> Iterator[str]:
+    """Return a line for each fault that was missed or not tried, each false alarm, and whatever else is to be told."""
+    for fault in data["faults"]:
+        if fault["status"] != CAUGHT:
+            who = f" by {fault['property']}, which does not name it" if "property" in fault else ""
+            yield f"{fault['status']}: {fault['fault']}{who}: {fault['meaning']}   ({fault.get('message', '')})"
+    for right in data["variants"]:
+        for alarm in right["alarms"]:
+            by = f"{alarm['property']}: " if alarm["property"] else ""
+            yield f"false alarm: {right['variant']}: {by}{alarm['message']}"
+        if right["undecided"]:
+            yield f"undecided: {right['variant']}: {', '.join(right['undecided'])}"
+    for name in data["gone"]:
+        yield f"gone: {name} was registered once and is not now, without a proof that it is right code"

@@ -11,7 +11,7 @@ from importlib.resources import files
 @cache
 def removed() -> Mapping[str, str]:
     """Return the proof by which each fault was removed."""
-    text = (files("bnverify.grading") / "removed.toml").read_text(encoding="utf-8")
+    text = (files("bnverify.scoring") / "removed.toml").read_text(encoding="utf-8")
     return {str(name): str(proof) for name, proof in tomllib.loads(text).items()}
 
 

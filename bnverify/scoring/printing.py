@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bnverify.faults.catalogue import meaning
-from bnverify.grading.detecting import CAUGHT, UNAVAILABLE
-from bnverify.grading.families import families_of
-from bnverify.grading.score import Score, Tally, tally
+from bnverify.faults.families import families_of
+from bnverify.scoring.detecting import CAUGHT, UNAVAILABLE
+from bnverify.scoring.score import Score, Tally, problems, tally
 
 STYLES = {CAUGHT: "green", UNAVAILABLE: "dim"}
 
@@ -21,7 +18,7 @@ def print_score(score: Score, console: Console) -> None:
     console.print(Text(first_line(score), style="bold"), soft_wrap=True)
     console.print(Text(f"profile {score.profile}, seed {score.seed}, {score.workers} workers", style="dim"))
     console.print(_faults(score))
-    for line in problems(score):
+    for line in problems(score.as_data()):
         console.print(Text(line), soft_wrap=True)
     console.print()
     console.print(_families(score))
@@ -39,21 +36,6 @@ def first_line(score: Score) -> str:
         f"{len(score.refused)} of {len(score.verdicts)} right variants refused"
         + (f"; {total.unavailable} not tried" if total.unavailable else "")
     )
-
-
-def problems(score: Score) -> Iterator[str]:
-    """Return a line for each fault that was missed or not tried, each false alarm, and whatever else is to be told."""
-    for one in score.detections:
-        if one.status != CAUGHT:
-            who = f" by {one.property}, which does not name it" if one.property else ""
-            yield f"{one.status}: {one.fault}{who}: {meaning(one.fault)}   ({one.message})"
-    for verdict in score.verdicts:
-        for prop, message in verdict.alarms:
-            yield f"false alarm: {verdict.variant}: {f'{prop}: ' * bool(prop)}{message}"
-        if verdict.undecided:
-            yield f"undecided: {verdict.variant}: {', '.join(verdict.undecided)}"
-    for name in score.gone:
-        yield f"gone: {name} was registered once and is not now, without a proof that it is right code"
 
 
 def last_line(score: Score) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bnverify.errors import UsageError
-from bnverify.grading.score import SCHEMA, Score
 from bnverify.report.markdown import table
+from bnverify.scoring.score import SCHEMA, Score, problems
 
 TEXT = """\
 # Score
@@ -141,7 +141,7 @@ def markdown(data: Mapping[str, Any]) -> str:
         workers=data["workers"],
         processor=data["processor_seconds"],
         families=table(("family", "faults", "caught", "median s", "total s"), _families(data)),
-        missed=_list(_problems(data), "None."),
+        missed=_list(list(problems(data)), "None."),
         variants=table(("variant", "passed", "unsupported", "false alarms", "undecided", "s"), _variants(data)),
         removed=_list([f"`{n}`: {proof}" for n, proof in data["removed"].items()], "No fault has been removed."),
         excluded=_list([f"`{n}` is {_equal(of)}" for n, of in data["excluded"].items()], "There are none."),
@@ -163,17 +163,6 @@ def _families(data: Mapping[str, Any]) -> list[list[str]]:
 
 def _times(tally: Mapping[str, Any]) -> tuple[str, str]:
     return _seconds(tally["median_seconds"]), f"{tally['total_seconds']:.1f}"
-
-
-def _problems(data: Mapping[str, Any]) -> list[str]:
-    found = []
-    for fault in data["faults"]:
-        if fault["status"] != "caught":
-            by = f" (caught by `{fault['property']}`, which does not name it)" if "property" in fault else ""
-            found.append(f"{fault['status']}: `{fault['fault']}`{by}: {fault.get('message', '')}")
-    for right in data["variants"]:
-        found += [f"false alarm: {right['variant']}: `{a['property']}`: {a['message']}" for a in right["alarms"]]
-    return found + [f"gone without a proof: `{name}`" for name in data["gone"]]
 
 
 def _variants(data: Mapping[str, Any]) -> list[list[str]]:

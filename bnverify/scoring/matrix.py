@@ -119,5 +119,5 @@ class Matrix:
 @cache
 def reasons() -> Mapping[str, str]:
     """Return why a property stays though every fault that it catches is caught by more than a few others."""
-    text = (files("bnverify.grading") / "redundant.toml").read_text(encoding="utf-8")
+    text = (files("bnverify.scoring") / "redundant.toml").read_text(encoding="utf-8")
     return {str(name): str(reason) for name, reason in tomllib.loads(text).items()}

@@ -13,11 +13,11 @@ from typing import TypeVar
 from bnverify.checking import chosen_properties
 from bnverify.errors import UsageError
 from bnverify.faults.catalogue import names
-from bnverify.grading.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, prepare, work
-from bnverify.grading.matrix import Matrix, Row, RowJob, fill
-from bnverify.grading.removed import excluded, removed
-from bnverify.grading.score import Score
-from bnverify.grading.variants import variants as right_variants
+from bnverify.scoring.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, prepare, work
+from bnverify.scoring.matrix import Matrix, Row, RowJob, fill
+from bnverify.scoring.removed import excluded, removed
+from bnverify.scoring.score import Score
+from bnverify.scoring.variants import variants as right_variants
 from bnverify.suite import load
 from bnverify.version import VERSION
 from bnverify.workers import Crash, run_jobs
@@ -45,7 +45,7 @@ def grade_self(
     """Run the suite on seeded faults and on right variants and return the score.
 
     workers: processes, by default one for each core. faults: their names, by default all. variants: targets by name, or
-    where such a mapping is, as ``FILE.py:NAME``; by default see :mod:`bnverify.grading.variants`. select: an fnmatch
+    where such a mapping is, as ``FILE.py:NAME``; by default see :mod:`bnverify.scoring.variants`. select: an fnmatch
     pattern over the properties that are to be graded. matrix: also run every property on every fault. before: the faults
     that an earlier score was about. limit: seconds that one fault or variant may take. progress: called after each fault
     or variant with how many are done, how many there are, and its name.
