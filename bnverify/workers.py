@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -178,7 +179,10 @@ def _serve(work: Callable[[Any], Any], prepare: Callable[[], None] | None, conne
             job = connection.recv()
         except EOFError:
             return
-        connection.send(_done(work, job))
+        result = _done(work, job)
+        with suppress(OSError, ValueError):  # of an output that is closed
+            sys.stdout.flush()  # it ends by being killed
+        connection.send(result)
 
 
 def _done(work: Callable[[Any], Any], job: Any) -> Any:

@@ -50,15 +50,23 @@ print(json.dumps({"report": data, "before": before}))
 """
 
 
-def checked(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[dict[str, Any], int]:
-    """Return what a process of its own reports of a target, and in how many processes its forward pass was called."""
+def run(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[dict[str, Any], int, list[str]]:
+    """Return what a process of its own reports of a target, in how many its forward pass was called, and what it printed."""
     target = folder / "target.py"
     target.write_text(TARGET.format(began=began, does=does), encoding="utf-8")
     pids = folder / "pids"
     pids.unlink(missing_ok=True)
     command = [sys.executable, "-c", CHECK, str(workers), f"{target}:Target"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    return json.loads(done.stdout), len(set(pids.read_text().split()))
+    *printed, last = done.stdout.splitlines()
+    return json.loads(last), len(set(pids.read_text().split())), printed
+
+
+def checked(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[dict[str, Any], int]:
+    """Return what a process of its own reports of a target, and in how many its forward pass was called."""
+    report, processes, printed = run(folder, workers, began, does)
+    assert printed == []
+    return report, processes
 
 
 @FORKS
@@ -92,6 +100,14 @@ def test_what_a_fork_that_dies_leaves_is_done_in_the_first_process(tmp_path: Pat
     shared, processes = checked(tmp_path, 2, does="os.getpid() == MAIN or os._exit(7)")
     assert shared["report"] == alone["report"]
     assert processes > 2
+
+
+@FORKS
+def test_what_a_target_prints_is_not_lost(tmp_path: Path) -> None:
+    _, _, printed = run(tmp_path, 2, does="print('called')")
+    calls = (tmp_path / "pids").read_text().split()
+    assert len(set(calls)) > 1
+    assert len("".join(printed)) == len("called" * len(calls))  # the lines of two processes may come mixed
 
 
 ORPHANED = """
