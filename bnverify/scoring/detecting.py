@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
 from bnverify.faults.catalogue import fault_subject, names
+from bnverify.outcome import Outcome
 from bnverify.runner import PROFILES, run_property
+from bnverify.subject import Subject
 from bnverify.suite import load, naming_first
 
 CAUGHT, UNNAMED, MISSED, ERRORED, UNAVAILABLE = "caught", "unnamed", "missed", "errored", "unavailable"
@@ -29,14 +32,22 @@ class FaultJob:
 
 
 @dataclass(frozen=True)
-class VariantJob:
-    """Right code that no property may refuse."""
+class VariantsJob:
+    """Right code that no property may refuse: targets by name."""
 
-    name: str
-    target: str
+    targets: Mapping[str, str]
     profile: str
     seed: int
     select: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the job is called."""
+        return ", ".join(self.targets)
+
+    def one_by_one(self) -> list[VariantsJob]:
+        """Return a job for each of the variants."""
+        return [replace(self, targets={name: target}) for name, target in self.targets.items()]
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,9 @@ class Verdict:
         }
 
 
-def work(job: FaultJob | VariantJob) -> Detection | Verdict:
+def work(job: FaultJob | VariantsJob) -> list[Detection] | list[Verdict]:
     """Do a job."""
-    return detect(job) if isinstance(job, FaultJob) else judge(job)
+    return [detect(job)] if isinstance(job, FaultJob) else judge(job)
 
 
 def detect(job: FaultJob) -> Detection:
@@ -111,22 +122,32 @@ def detect(job: FaultJob) -> Detection:
     return Detection(job.name, MISSED, seconds=time.perf_counter() - started, message=said)
 
 
-def judge(job: VariantJob) -> Verdict:
-    """Check right code by every property."""
-    started = time.perf_counter()
+def judge(job: VariantsJob) -> list[Verdict]:
+    """Check right code by every property: all variants by one before the next, for their cases have much in common."""
     properties = chosen_properties(job.profile, job.select, job.seed)
-    subject = made_subject(job.target, None, {}, "cpu", None)
+    subjects: dict[str, Subject] = {}
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in job.targets}
+    seconds = dict.fromkeys(job.targets, 0.0)
     with single_thread():
-        subject = probed_subject(subject, None)
-        outcomes = [run_property(p, subject, PROFILES[job.profile], job.seed) for p in properties]
+        for name, target in job.targets.items():
+            subjects[name] = probed_subject(made_subject(target, None, {}, "cpu", None), None)
+        for prop in properties:
+            for name, subject in subjects.items():
+                started = time.perf_counter()
+                outcomes[name].append(run_property(prop, subject, PROFILES[job.profile], job.seed))
+                seconds[name] += time.perf_counter() - started
+    return [_verdict(name, job.targets[name], found, seconds[name]) for name, found in outcomes.items()]
+
+
+def _verdict(name: str, target: str, outcomes: Sequence[Outcome], seconds: float) -> Verdict:
     return Verdict(
-        job.name,
-        job.target,
+        name,
+        target,
         passed=sum(o.status == "passed" for o in outcomes),
         unsupported=sum(o.status == "unsupported" for o in outcomes),
         alarms=tuple((o.property, o.message) for o in outcomes if o.status in ("failed", "errored")),
         undecided=tuple(o.property for o in outcomes if o.status == "undecided"),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from bnverify.checking import chosen_properties
 from bnverify.errors import UsageError
 from bnverify.faults.catalogue import names
-from bnverify.scoring.detecting import ERRORED, Detection, FaultJob, VariantJob, Verdict, prepare, work
+from bnverify.scoring.detecting import ERRORED, Detection, FaultJob, VariantsJob, Verdict, prepare, work
 from bnverify.scoring.matrix import Matrix, Row, RowJob, fill
 from bnverify.scoring.removed import excluded, removed
 from bnverify.scoring.score import Score
@@ -26,7 +26,9 @@ Progress = Callable[[int, int, str], None]
 Named = TypeVar("Named", FaultJob, RowJob)
 PACKAGES = ("numpy", "scipy", "hypothesis", "torch")
 LIMIT = 900.0
-"""Seconds that one fault or variant may take; whatever takes longer hangs."""
+"""Seconds that one fault or a group of variants may take; whatever takes longer hangs."""
+TOGETHER = 7
+"""Variants that one worker judges together, so that it finds what they have in common once."""
 
 
 def grade_self(
@@ -47,8 +49,8 @@ def grade_self(
     workers: processes, by default one for each core. faults: their names, by default all. variants: targets by name, or
     where such a mapping is, as ``FILE.py:NAME``; by default see :mod:`bnverify.scoring.variants`. select: an fnmatch
     pattern over the properties that are to be graded. matrix: also run every property on every fault. before: the faults
-    that an earlier score was about. limit: seconds that one fault or variant may take. progress: called after each fault
-    or variant with how many are done, how many there are, and its name.
+    that an earlier score was about. limit: seconds that one fault or a group of variants may take. progress: called after
+    each fault or variant with how many are done, how many there are, and its name.
 
     Raises:
         UsageError: an argument is out of range or names nothing.
@@ -63,20 +65,13 @@ def grade_self(
         raise UsageError(f"no fault is called {unknown[0]}; 'bnverify list faults' shows their names")
     right = variants if isinstance(variants, Mapping) else right_variants(variants)
     number = workers or os.cpu_count() or 1
-    jobs: list[FaultJob | VariantJob] = [VariantJob(n, target, profile, seed, select) for n, target in right.items()]
+    groups = [list(right)[k : k + TOGETHER] for k in range(0, len(right), TOGETHER)]
+    jobs: list[FaultJob | VariantsJob] = [VariantsJob({n: right[n] for n in g}, profile, seed, select) for g in groups]
     jobs += _slow_first([FaultJob(n, profile, seed, select) for n in chosen])
     rows = _slow_first([RowJob(n, seed, select) for n in chosen]) if matrix else []
-    count = _Count(len(jobs) + len(rows), progress)
+    count = _Count(len(right) + len(chosen) + len(rows), progress)
     started, used = time.perf_counter(), _processor_seconds()
-    detections: dict[str, Detection] = {}
-    verdicts: dict[str, Verdict] = {}
-    for job, found in run_jobs(work, jobs, number, limit=limit, prepare=prepare):
-        result = _lost(job, found.message) if isinstance(found, Crash) else found
-        if isinstance(result, Detection):
-            detections[job.name] = result
-        else:
-            verdicts[job.name] = result
-        count.one_more(job.name)
+    detections, verdicts = _done(jobs, number, limit, count)
     seconds, used = time.perf_counter() - started, _processor_seconds() - used
     return Score(
         version=VERSION,
@@ -132,10 +127,33 @@ def _slow_first(jobs: Sequence[Named]) -> list[Named]:
     return sorted(jobs, key=lambda job: job.name not in slow)
 
 
-def _lost(job: FaultJob | VariantJob, message: str) -> Detection | Verdict:
+def _done(
+    jobs: Sequence[FaultJob | VariantsJob], workers: int, limit: float, count: _Count
+) -> tuple[dict[str, Detection], dict[str, Verdict]]:
+    """Do the jobs; variants of a group that one of them ends are judged again, each by itself."""
+    detections: dict[str, Detection] = {}
+    verdicts: dict[str, Verdict] = {}
+    again: list[FaultJob | VariantsJob] = []
+    for job, found in run_jobs(work, jobs, workers, limit=limit, prepare=prepare):
+        if isinstance(found, Crash) and isinstance(job, VariantsJob) and len(job.targets) > 1:
+            again += job.one_by_one()
+            continue
+        for result in _lost(job, found.message) if isinstance(found, Crash) else found:
+            if isinstance(result, Detection):
+                detections[result.fault] = result
+                count.one_more(result.fault)
+            else:
+                verdicts[result.variant] = result
+                count.one_more(result.variant)
+    if again:
+        verdicts |= _done(again, workers, limit, count)[1]
+    return detections, verdicts
+
+
+def _lost(job: FaultJob | VariantsJob, message: str) -> list[Detection] | list[Verdict]:
     if isinstance(job, FaultJob):
-        return Detection(job.name, ERRORED, message=message)
-    return Verdict(job.name, job.target, alarms=(("", message),))
+        return [Detection(job.name, ERRORED, message=message)]
+    return [Verdict(name, target, alarms=(("", message),)) for name, target in job.targets.items()]
 
 
 def _matrix(
