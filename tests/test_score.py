@@ -1,4 +1,4 @@
-"""The whole self-grade, by ``pytest -m score -s``: it writes docs/score.*, which then hold the score of the suite as it is."""
+"""docs/score.* hold the score of the suite as it is; ``pytest -m score -s`` runs the whole self-grade and writes them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from bnverify.suite import load
 DOCS = Path(__file__).parent.parent / "docs"
 SCORE, TEXT = DOCS / "score.json", DOCS / "score.md"
 ANEW = "docs/score.json is stale: run 'pytest -m score -s tests/test_score.py'"
-MEDIAN_SECONDS = 1.0
-pytestmark = pytest.mark.score
 
 
 @cache
@@ -43,6 +41,7 @@ def needs_a_device(prop: Property) -> bool:
     return "cuda" in prop.needs and not torch.cuda.is_available()
 
 
+@pytest.mark.score
 @pytest.mark.filterwarnings("ignore")
 def test_the_self_grade_catches_every_fault_and_refuses_no_right_code() -> None:
     score = grade_self(matrix=True, before=faults_before(SCORE), progress=say)
@@ -90,11 +89,10 @@ def test_every_fault_is_caught_by_a_property_that_names_it_and_no_right_code_is_
     assert [v["variant"] for v in data()["variants"] if v["alarms"]] == []
 
 
-def test_half_of_the_faults_are_detected_within_a_second() -> None:
-    assert data()["total"]["median_seconds"] <= MEDIAN_SECONDS
-
-
-def test_the_text_is_what_the_data_give() -> None:
+def test_the_text_is_what_the_data_give(pytestconfig: pytest.Config) -> None:
+    """The reasons for which a property stays are in the text alone: a new one needs --update-golden, not a new run."""
+    if pytestconfig.getoption("--update-golden"):
+        _ = TEXT.write_text(markdown(data()), encoding="utf-8")
     assert TEXT.read_text(encoding="utf-8") == markdown(data()), ANEW
 
 
@@ -111,7 +109,6 @@ def test_a_property_catches_a_fault_that_few_others_catch_or_has_a_reason_to_sta
         pytest.skip("needs a GPU: torch sees no CUDA device here")
     if prop.name in reasons():
         assert few(prop) == {}, "the reason in redundant.toml is needed no more"
-        assert data()["matrix"]["properties"][prop.name]["reason"] == reasons()[prop.name], ANEW
         return
     assert few(prop), "no fault shows that the property is needed: seed one, or give the reason in redundant.toml"
     fault, others = next(iter(few(prop).items()))

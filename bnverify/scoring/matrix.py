@@ -107,13 +107,12 @@ class Matrix:
         others = {row.fault: len(row.failed) + len(row.errored) - 1 for row in self.rows if prop in row.failed}
         named = registered()[prop].catches if prop in registered() else ()
         few = sorted((n, fault not in named, fault) for fault, n in others.items() if n <= FEW)
-        needed = {
+        return {
             "applied": sum(prop in row.applied for row in self.rows),
             "catches": len(others),
             "alone": sum(n == 0 for n in others.values()),
             "with_few": {fault: n for n, _, fault in few},
         }
-        return needed if few else needed | {"reason": reasons().get(prop, "")}
 
 
 @cache

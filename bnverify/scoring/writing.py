@@ -9,6 +9,7 @@ from typing import Any
 
 from bnverify.errors import UsageError
 from bnverify.report.markdown import table
+from bnverify.scoring.matrix import reasons
 from bnverify.scoring.score import SCHEMA, Score, problems
 
 TEXT = """\
@@ -197,7 +198,8 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
             ],
         ),
         redundant=_list(
-            [f"`{n}`: {p['reason'] or 'no reason is given'}" for n, p in properties.items() if "reason" in p], "None."
+            [f"`{n}`: {reasons().get(n, 'no reason is given')}" for n, p in properties.items() if not p["with_few"]],
+            "None.",
         ),
         rows=table(
             ("fault", "properties that catch it", "their names"),
