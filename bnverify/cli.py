@@ -79,7 +79,7 @@ def check(
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     with progress_line(target) as progress:
         report = check_by(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+            processes(),
             target,
             convention=convention,
             profile=profile,
@@ -281,6 +281,15 @@ def list_entries(what: str) -> int:
         raise UsageError(f"list {what}: should be one of {', '.join(LISTINGS)}")
     say("\n".join(LISTINGS[what]()))
     return 0
+
+
+PROCESSES = 4
+"""More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
+
+
+def processes() -> int:
+    """Return how many processes share a check: one a core, up to a few."""
+    return min(PROCESSES, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
