@@ -83,9 +83,9 @@ def check_by(
 ) -> Report:
     """Do what :func:`check` does, the properties shared among forks of this process, where that can be done on Linux.
 
-    All is done in turn where a fork could not go on from here: where Torch has been in use before, elsewhere than on Linux,
-    and where the target begins threads or opens anything. progress is called after
-    each property, too.
+    All is done in turn where a fork could not go on from here: where Torch was imported before, elsewhere than on Linux, and
+    where the target begins threads or opens anything while it is loaded and first tried. Shared, progress is called once
+    before all properties and then after each.
     """
     properties = chosen_properties(profile, select, seed)
     started = time.perf_counter()
@@ -104,7 +104,7 @@ def check_by(
         profile=profile,
         seed=seed,
         version=VERSION,
-        outcomes=tuple(outcomes),
+        outcomes=outcomes,
         seconds=time.perf_counter() - started,
         incomplete=_incomplete(subject),
         environment=environment,

@@ -15,6 +15,7 @@ import click
 from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.interrupts import install
 from bnverify.version import VERSION
+from bnverify.workers import cores
 
 CODES = """
 \b
@@ -79,7 +80,7 @@ def check(
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     with progress_line(target) as progress:
         report = check_by(
-            processes(),
+            min(PROCESSES, cores()),
             target,
             convention=convention,
             profile=profile,
@@ -168,7 +169,7 @@ def generate(only_check: bool) -> int:
     metavar="FILE.py:NAME",
     help="Right code that must not be refused: a mapping of targets by name; default: what this installation has.",
 )
-@click.option("--matrix", is_flag=True, help="Run every property on every fault, too; takes half an hour.")
+@click.option("--matrix", is_flag=True, help="Run every property on every fault, too; takes 20 minutes more.")
 @click.option("--workers", metavar="N", type=int, help="Processes; default: one for each core.")
 @click.option("--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the score here.")
 @click.option("--markdown", "markdown_path", metavar="FILE", type=click.Path(path_type=Path), help="And as Markdown.")
@@ -260,7 +261,7 @@ def grade_tests(
     from bnverify.grading import user_tests
     from bnverify.grading.user_report import lines, write_json
 
-    number = os.cpu_count() or 1 if workers is None else workers
+    number = cores() if workers is None else workers
     found = user_tests.grade_tests(tests, form=form, workers=number, timeout=timeout)
     if json_path is not None:
         try:
@@ -285,11 +286,6 @@ def list_entries(what: str) -> int:
 
 PROCESSES = 4
 """More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
-
-
-def processes() -> int:
-    """Return how many processes share a check: one a core, up to a few."""
-    return min(PROCESSES, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bnverify import generated
+from bnverify.errors import CheckerError
 from bnverify.observation import Observation
 from bnverify.observing import Sections, observe
 from bnverify.outcome import Outcome
@@ -19,11 +21,18 @@ from bnverify.runner import Profile, run_property
 from bnverify.subject import Subject
 from bnverify.workers import Crash, run_jobs
 
+SLOW, OBSERVING = 6, 8
+"""How long a slow property takes, and all observations together, where any other takes 1."""
 Progress = Callable[[int, int, Property], None]
 
 
-def held() -> tuple[int, int] | None:
-    """Return how many threads and open files this process has, to be compared before and after a target is loaded.
+SHARES = 8
+"""Forks that a check is shared among, one after the other where there are fewer processes: what a target remembers of one
+property reaches those of the same share alone, so that the report is the same however many processes there are."""
+
+
+def held() -> frozenset[str] | None:
+    """Return the threads and open files of this process, to be compared before and after a target is loaded and tried.
 
     Threads that a target begins are not there in a fork, and what it opens, such as a pipe to another process, is shared by
     all: such a target must not be forked. None where it is not told, which is elsewhere than on Linux.
@@ -31,7 +40,8 @@ def held() -> tuple[int, int] | None:
     own = Path("/proc/self")
     if not own.is_dir():
         return None
-    return len(list(own.joinpath("task").iterdir())), len(list(own.joinpath("fd").iterdir()))
+    files = {f"{path.name} {path.readlink()}" for path in own.joinpath("fd").iterdir() if path.is_symlink()}
+    return frozenset(files | {path.name for path in own.joinpath("task").iterdir()})
 
 
 @dataclass(frozen=True)
@@ -64,17 +74,36 @@ class Parts:
         return tuple(found), self.part(last)
 
     def shared(self, workers: int, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
-        """Share the parts among processes, the longest first; what one of them cannot do is done in this process."""
+        """Share the parts among forks; what is lost with one of them is done in this process."""
         last = len(self.properties)
-        order = sorted(range(last), key=lambda k: (not self.properties[k].slow, -self.properties[k].weight))
+        shares = self._shares()
         found: dict[int, Any] = {}
-        if progress is not None and order:
-            progress(0, last, self.properties[order[0]])
-        for number, result in run_jobs(self.part, [last, *order], workers, forked=True):
-            found[number] = self.part(number) if isinstance(result, Crash) else result
-            if progress is not None and number < last:
-                progress(len(found.keys() - {last}), last, self.properties[number])
+        if progress is not None and self.properties:
+            progress(0, last, self.properties[0])
+        with suppress(CheckerError):  # no further process can be started
+            for _, done in run_jobs(self._parts, shares, workers, forked=True):
+                if isinstance(done, Crash):
+                    continue
+                number, found[number] = done
+                if progress is not None and number < last:
+                    progress(len(found.keys() - {last}), last, self.properties[number])
+        for number in {*range(last + 1)} - found.keys():
+            found[number] = self.part(number)
         return tuple(found[k] for k in range(last)), found[last]
+
+    def _parts(self, share: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """Yield each part of a share with its number."""
+        for number in share:
+            yield number, self.part(number)
+
+    def _shares(self) -> list[list[int]]:
+        """Return the numbers of all parts in shares of about one length, those first that take long by themselves."""
+        last = len(self.properties)
+        costs = {k: (SLOW if p.slow else 1) * p.weight for k, p in enumerate(self.properties)} | {last: OBSERVING}
+        shares: list[list[int]] = [[] for _ in range(min(SHARES, last + 1))]
+        for number in sorted(costs, key=lambda k: -costs[k]):
+            min(shares, key=lambda share: sum(costs[k] for k in share)).append(number)
+        return shares
 
 
 def _import_generated() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe, get_context
@@ -17,62 +18,74 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from bnverify.calling import one_line
-from bnverify.errors import CheckerError
+from bnverify.errors import BnverifyError, CheckerError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 START_SECONDS = 120.0
 """A worker that is not ready by then never will be."""
+LOOK_SECONDS = 5.0
+"""How often a worker is looked after that says nothing: a child of its own may keep its connection open."""
+READY, RESULT, DONE = "ready", "result", "done"
+"""What a worker says: that it can begin, one result of its job, that there are no more."""
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Crash:
-    """A job that gave no result, and why."""
+    """A job that did not come to its end, and why. misuse: what it was given cannot be used, by an error of ours."""
 
     message: str
+    misuse: bool = False
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_jobs(
-    work: Callable[[Job], Result],
+    work: Callable[[Job], Iterable[Result]],
     jobs: Sequence[Job],
     workers: int,
     *,
-    limit: float = math.inf,
+    limit: Callable[[Job], float] = lambda job: math.inf,
     prepare: Callable[[], None] | None = None,
     forked: bool = False,
 ) -> Iterator[tuple[Job, Result | Crash]]:
-    """Yield each job with its result as they come, worked on in ``workers`` processes in the order given.
+    """Yield each job with each of its results as they come, worked on in ``workers`` processes in the order given.
 
-    limit: seconds that a job may take; a process that exceeds it is killed, and so are all when the generator is closed.
+    limit: seconds that a job may take; a process that exceeds them is killed, and so are all when the generator is closed.
     prepare: called once in each process, which has nothing but silence to print to. ``work``, ``prepare`` and the jobs are
-    sent to the processes, so they must be importable and plain data; not so where they are forked: those have all that
-    this process has, go on printing where it prints, and send back only results.
+    sent to the processes, so they must be importable and plain data. Not so where they are forked: every job has a fork of
+    its own then, which has all that this process has, goes on printing where it prints, and sends back results alone.
 
     Raises:
         CheckerError: a process cannot be started.
     """
     team: list[_Worker[Job]] = []
     todo = list(reversed(jobs))
+
+    def start() -> None:
+        team.append(_Worker(work, limit, prepare, forked, tuple(team)))
+
     try:
         for _ in range(min(workers, len(jobs))):
-            team.append(_Worker(work, limit, prepare, forked, team))
+            start()
         while team:
             for worker in _attentive(team):
-                job, said = worker.job, worker.hear()
-                if job is not None:
-                    yield job, said
-                if not worker.alive:
-                    worker.stop()
-                    team.remove(worker)
-                    if not todo:
-                        continue
-                    worker = _Worker(work, limit, prepare, forked, team)
-                    team.append(worker)
-                elif todo:
+                job, (kind, value) = worker.job, worker.hear()
+                if job is not None and kind == RESULT:
+                    yield job, value
+                if worker.job is not None:
+                    continue
+                if worker.alive and todo and not (forked and kind == DONE):
                     worker.give(todo.pop())
-                else:
-                    worker.stop()
-                    team.remove(worker)
+                    continue
+                worker.stop()
+                team.remove(worker)
+                if todo:
+                    start()
     finally:
         for worker in team:
             worker.stop()
@@ -80,76 +93,87 @@ def run_jobs(
 
 def _attentive(team: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
     """Wait until a worker says something, ends, or is overdue, and return those that did."""
-    left = max(0.0, min(worker.deadline for worker in team) - time.monotonic())
-    ready = wait([worker.connection for worker in team], left if math.isfinite(left) else None)
-    return [w for w in team if w.connection in ready or time.monotonic() >= w.deadline]
+    while True:
+        left = max(0.0, min(LOOK_SECONDS, *(worker.deadline - time.monotonic() for worker in team)))
+        ready = wait([worker.connection for worker in team], left)
+        found = [w for w in team if w.connection in ready or w.is_over()]
+        if found:
+            return found
 
 
 @dataclass
 class _Worker(Generic[Job]):
     """One process, and what it is working on."""
 
-    work: Callable[[Job], Any]
-    limit: float
+    work: Callable[[Job], Iterable[Any]]
+    limit: Callable[[Job], float]
     prepare: Callable[[], None] | None
     forked: bool
-    team: Sequence[_Worker[Any]]
+    others: Sequence[_Worker[Any]]
     """Those that there are when this one is started."""
     job: Job | None = None
     alive: bool = True
     deadline: float = field(default_factory=lambda: time.monotonic() + START_SECONDS)
 
     def __post_init__(self) -> None:
-        self.connection, theirs = Pipe()
-        what = (self.work, self.prepare, theirs)
-        self.process: ForkProcess | SpawnProcess
-        if self.forked:
-            ours = [self.connection, *(worker.connection for worker in self.team)]
-            self.process = get_context("fork").Process(target=_serve_forked, args=(ours, *what), daemon=True)
-        else:
-            self.process = get_context("spawn").Process(target=_serve_spawned, args=what, daemon=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: whoever asks knows of them
-            self.process.start()
+        try:
+            self.connection, theirs = Pipe()
+            what = (self.work, self.prepare, theirs)
+            self.process: ForkProcess | SpawnProcess
+            if self.forked:
+                ours = [self.connection, *(worker.connection for worker in self.others)]
+                self.process = get_context("fork").Process(target=_serve_forked, args=(os.getpid(), ours, *what))
+            else:
+                self.process = get_context("spawn").Process(target=_serve_spawned, args=what, daemon=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: who asks knows of them
+                self.process.start()
+        except OSError as problem:
+            raise CheckerError(f"a worker process cannot be started: {one_line(problem)}") from problem
         theirs.close()
 
     def give(self, job: Job) -> None:
         """Let the process begin a job."""
-        self.job, self.deadline = job, time.monotonic() + self.limit
+        self.job, self.deadline = job, time.monotonic() + self.limit(job)
         with suppress(OSError):  # of a process that has ended, which is heard of next
             self.connection.send(job)
 
-    def hear(self) -> Any:
-        """Return what the process has to say about its job; a process that is not ready in time is an error of ours."""
-        if not self.connection.poll():
-            self.alive = False
-            self._require_started("was not ready in time")
-            return Crash(f"did not end within {self.limit:.0f} s")
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):  # OSError where it ended with a job unread
-            self.alive = False
-            self.process.join()
-            self._require_started(f"ended with exit code {self.process.exitcode}")
-            return Crash(f"its process ended with exit code {self.process.exitcode}")
-        finally:
-            self.job = None
+    def is_over(self) -> bool:
+        """Return whether the process has ended, or takes too long."""
+        return time.monotonic() >= self.deadline or not self.process.is_alive()
 
-    def _require_started(self, what: str) -> None:
+    def hear(self) -> tuple[str, Any]:
+        """Return what the process has to say: of its job, or that it is ready; one that never is, is an error of ours."""
+        try:
+            if self.connection.poll():
+                kind, value = self.connection.recv()
+                if kind == DONE:
+                    self.job, self.deadline = None, math.inf
+                return kind, value
+            overdue = self.process.is_alive()
+        except (EOFError, OSError):  # OSError where it ended with a job unread
+            overdue = False
+        if not overdue:
+            self.process.join()
+        how = f"ended with exit code {self.process.exitcode}"
         if self.job is None:
-            raise CheckerError(f"a worker process {what}")
+            raise CheckerError(f"a worker process {'was not ready in time' if overdue else how}")
+        took = f"did not end within {self.limit(self.job):.0f} s"
+        self.alive, self.job = False, None
+        return RESULT, Crash(took if overdue else f"its process {how}")
 
     def stop(self) -> None:
         """End the process, whatever it does, and what it has started."""
         self.connection.close()
-        with suppress(OSError):  # it ended, or has no group of its own yet
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
-        self.process.kill()
-        self.process.join()
+        if self.process.pid is not None:
+            with suppress(OSError):  # it ended, or has no group of its own yet
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.join()
 
 
 def _serve_spawned(
-    work: Callable[[Any], Any], prepare: Callable[[], None] | None, connection: Connection[Any, Any]
+    work: Callable[[Any], Iterable[Any]], prepare: Callable[[], None] | None, connection: Connection[Any, Any]
 ) -> None:
     """What a process does that begins with nothing."""
     _silence()
@@ -157,41 +181,58 @@ def _serve_spawned(
 
 
 def _serve_forked(
+    parent: int,
     ours: Sequence[Connection[Any, Any]],
-    work: Callable[[Any], Any],
+    work: Callable[[Any], Iterable[Any]],
     prepare: Callable[[], None] | None,
     connection: Connection[Any, Any],
 ) -> None:
     """What a process does that begins with all that the first one has, of whose connections it must not hold an end."""
+    _end_with(parent)
     for end in ours:
         end.close()
+    sys.stdout, sys.stderr = (
+        sys.__stdout__,
+        sys.__stderr__,
+    )  # what stands for them may wait for a thread that is not here
     _serve(work, prepare, connection)
 
 
-def _serve(work: Callable[[Any], Any], prepare: Callable[[], None] | None, connection: Connection[Any, Any]) -> None:
+def _end_with(parent: int) -> None:
+    """Let this process be killed when its parent ends, however that does; where that cannot be had, it ends between jobs."""
+    with suppress(OSError, AttributeError):
+        _ = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _serve(
+    work: Callable[[Any], Iterable[Any]], prepare: Callable[[], None] | None, connection: Connection[Any, Any]
+) -> None:
     """Do one job after the other, until nobody asks any more."""
     os.setsid()  # Ctrl-C goes to the first process, which ends this one and what it has started
     if prepare is not None:
         prepare()
-    connection.send(None)
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        result = _done(work, job)
-        with suppress(OSError, ValueError):  # of an output that is closed
-            sys.stdout.flush()  # it ends by being killed
-        connection.send(result)
+    with suppress(EOFError, OSError):
+        connection.send((READY, None))
+        while True:
+            for result in _done(work, connection.recv()):
+                connection.send((RESULT, result))
+            connection.send((DONE, None))
 
 
-def _done(work: Callable[[Any], Any], job: Any) -> Any:
+def _done(work: Callable[[Any], Iterable[Any]], job: Any) -> Iterator[Any]:
+    """Yield the results of a job, and whatever it raises as a crash."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return work(job)
+            for result in work(job):
+                with suppress(Exception):  # of an output that is closed, or is none
+                    sys.stdout.flush()  # this process ends by being killed
+                yield result
     except BaseException as problem:
-        return Crash(one_line(problem))
+        misuse = isinstance(problem, BnverifyError) and not isinstance(problem, CheckerError)
+        yield Crash(str(problem) if misuse else one_line(problem), misuse)
 
 
 def _silence() -> None:

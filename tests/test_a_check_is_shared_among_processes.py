@@ -7,26 +7,28 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import is_running, until
 
 FORKS = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="checks are shared on Linux alone")
 
+NUMPY = "from bnverify.adapters.generated import GeneratedNumpy as Base"
+TORCH = "from torch.nn import BatchNorm2d as Base"
 TARGET = """
 import os
 import threading
 from pathlib import Path
 
-from bnverify.adapters.generated import GeneratedNumpy
+{base}
 
 MAIN = os.getpid()
 PIDS = Path(__file__).with_name("pids")
 {began}
 
-class Target(GeneratedNumpy):
+class Target(Base):
     def forward(self, *arguments, **settings):
         with PIDS.open("a") as file:
             print(os.getpid(), file=file)
@@ -36,8 +38,11 @@ class Target(GeneratedNumpy):
 
 CHECK = """
 import json, sys
+from dataclasses import replace
 from bnverify.checking import check_by
+from bnverify.runner import PROFILES
 
+PROFILES["quick"] = replace(PROFILES["quick"], seconds=60.0)  # as many cases on a busy machine
 workers, target = int(sys.argv[1]), sys.argv[2]
 before = []
 report = check_by(workers, target, convention=None, profile="quick", select="*-*e", dtype=None, device="cpu", seed=3,
@@ -50,10 +55,15 @@ print(json.dumps({"report": data, "before": before}))
 """
 
 
-def run(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[dict[str, Any], int, list[str]]:
+Found = tuple[dict[str, Any], int, list[str]]
+
+
+def run(
+    folder: Path, workers: int, began: str = "", does: str = "", base: str = NUMPY
+) -> tuple[dict[str, Any], int, list[str]]:
     """Return what a process of its own reports of a target, in how many its forward pass was called, and what it printed."""
     target = folder / "target.py"
-    target.write_text(TARGET.format(began=began, does=does), encoding="utf-8")
+    target.write_text(TARGET.format(began=began, does=does, base=base), encoding="utf-8")
     pids = folder / "pids"
     pids.unlink(missing_ok=True)
     command = [sys.executable, "-c", CHECK, str(workers), f"{target}:Target"]
@@ -62,18 +72,22 @@ def run(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[di
     return json.loads(last), len(set(pids.read_text().split())), printed
 
 
-def checked(folder: Path, workers: int, began: str = "", does: str = "") -> tuple[dict[str, Any], int]:
+def checked(
+    folder: Path, workers: int, began: str = "", does: str = "", base: str = NUMPY
+) -> tuple[dict[str, Any], int]:
     """Return what a process of its own reports of a target, and in how many its forward pass was called."""
-    report, processes, printed = run(folder, workers, began, does)
+    report, processes, printed = run(folder, workers, began, does, base)
     assert printed == []
     return report, processes
 
 
 @FORKS
-def test_the_report_is_that_of_one_process(tmp_path: Path) -> None:
-    alone, one = checked(tmp_path, 1)
-    shared, several = checked(tmp_path, 3)
-    assert (one, several) == (1, 4)  # the first process looks what the target offers
+@pytest.mark.parametrize("base", [NUMPY, TORCH], ids=["NumPy", "Torch"])
+def test_the_report_is_that_of_one_process(tmp_path: Path, base: str) -> None:
+    alone, one = checked(tmp_path, 1, base=base)
+    shared, several = checked(tmp_path, 3, base=base)
+    assert one == 1
+    assert several > 2
     assert shared["report"] == alone["report"]
     total = len(alone["report"]["outcomes"])
     assert alone["before"] == [[k, total] for k in range(total)]
@@ -110,37 +124,45 @@ def test_what_a_target_prints_is_not_lost(tmp_path: Path) -> None:
     assert len("".join(printed)) == len("called" * len(calls))  # the lines of two processes may come mixed
 
 
+@FORKS
+def test_what_a_target_remembers_does_not_make_the_report_depend_on_how_many_processes_there_are(
+    tmp_path: Path,
+) -> None:
+    remembers = "self.calls = getattr(self, 'calls', 0) + 1; settings['eps'] *= 1 + (self.calls % 5 == 0)"
+    two, _ = checked(tmp_path, 2, does=remembers)
+    three, _ = checked(tmp_path, 3, does=remembers)
+    assert two["report"] == three["report"]
+    assert two["report"]["exit_code"] == 1
+
+
 ORPHANED = """
 import os, sys, time
+from pathlib import Path
 from bnverify.workers import run_jobs
 
+def work(job):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    if job == "busy":
+        time.sleep(600)
+    yield job
+
 if __name__ == "__main__":
-    jobs = run_jobs(lambda job: os.getpid(), [1, 2, 3, 4], 2, forked=True)
-    _, first = next(jobs)
-    _, second = next(jobs)
-    print(first, second, flush=True)
+    jobs = run_jobs(work, ["busy", "idle"], 2, forked=True)
+    print(next(jobs), flush=True)
     time.sleep(600)
 """
 
 
 @FORKS
 def test_forks_end_with_the_process_that_asks_them(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
+    script, pids = tmp_path / "script.py", tmp_path / "pids"
     script.write_text(ORPHANED, encoding="utf-8")
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    pids.mkdir()
+    with subprocess.Popen([sys.executable, str(script), str(pids)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        workers = {int(pid) for pid in process.stdout.readline().split()}
-        assert all(Path(f"/proc/{pid}").is_dir() for pid in workers)
+        assert process.stdout.readline() == "('idle', 'idle')\n"
+        workers = [int(path.name) for path in pids.iterdir()]
+        assert len(workers) == 2
+        assert any(map(is_running, workers))
         os.kill(process.pid, signal.SIGKILL)
-    end = time.monotonic() + 20
-    while any(map(is_running, workers)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(is_running, workers))
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process is there and has not ended: one whose parent is gone may wait for a while to be buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert until(lambda: not any(map(is_running, workers)), 20)

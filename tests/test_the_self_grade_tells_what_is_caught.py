@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from processes import is_running, until
 from rich.console import Console
 
 from bnverify.errors import UsageError
@@ -256,7 +257,7 @@ def test_the_command_writes_and_prints_what_it_found(
     assert markdown_path.read_text(encoding="utf-8") == markdown(data)
 
 
-def behave(job: str) -> str:
+def behave(job: str) -> list[str]:
     """What the workers of the next tests do."""
     if job == "hang":
         time.sleep(600)
@@ -264,12 +265,12 @@ def behave(job: str) -> str:
         raise ValueError("of the job")
     if job == "exit":
         os._exit(3)
-    return f"done with {job}"
+    return [f"done with {job}"]
 
 
 def test_a_hang_an_exit_and_an_exception_are_told_of_their_jobs_and_the_rest_is_done() -> None:
     jobs = ["hang", "exit", "raise", "a", "b"]
-    found = dict(run_jobs(behave, jobs, 1, limit=1.0))
+    found = dict(run_jobs(behave, jobs, 1, limit=lambda job: 1.0))
     assert found == {
         "hang": Crash("did not end within 1 s"),
         "exit": Crash("its process ended with exit code 3"),
@@ -289,24 +290,9 @@ def work(path):
     time.sleep(600)
 
 if __name__ == "__main__":
-    for _ in run_jobs(work, sys.argv[2:], 2, limit=600.0, forked=sys.argv[1] == "fork"):
+    for _ in run_jobs(work, sys.argv[2:], 2, forked=sys.argv[1] == "fork"):
         pass
 """
-
-
-def is_there(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.mark.parametrize("begun", ["spawn", "fork"])
@@ -318,10 +304,10 @@ def test_ctrl_c_leaves_no_worker_behind(begun: str, tmp_path: Path) -> None:
     try:
         assert until(lambda: all(path.is_file() and path.read_text() for path in pids), 120)
         workers = [int(path.read_text()) for path in pids]
-        assert all(map(is_there, workers))
+        assert all(map(is_running, workers))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
         assert process.wait(60) != 0
-        assert until(lambda: not any(map(is_there, workers)), 10)
+        assert until(lambda: not any(map(is_running, workers)), 10)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -40,11 +40,6 @@ class VariantsJob:
     seed: int
     select: str | None = None
 
-    @property
-    def name(self) -> str:
-        """What the job is called."""
-        return ", ".join(self.targets)
-
     def one_by_one(self) -> list[VariantsJob]:
         """Return a job for each of the variants."""
         return [replace(self, targets={name: target}) for name, target in self.targets.items()]
@@ -96,7 +91,7 @@ class Verdict:
         }
 
 
-def work(job: FaultJob | VariantsJob) -> list[Detection] | list[Verdict]:
+def work(job: FaultJob | VariantsJob) -> Sequence[Detection | Verdict]:
     """Do a job."""
     return [detect(job)] if isinstance(job, FaultJob) else judge(job)
 

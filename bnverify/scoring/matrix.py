@@ -45,7 +45,7 @@ class Row:
     """Why there is no row, where there is none."""
 
 
-def fill(job: RowJob) -> Row:
+def fill(job: RowJob) -> list[Row]:
     """Run every property on a fault for as many cases as at quick, and those that name it and saw nothing at ci.
 
     What the cases would have shown of other faults is not counted, for that takes most of the time. A property that
@@ -65,7 +65,7 @@ def fill(job: RowJob) -> Row:
                 applied.append(prop.name)
             if status in ("failed", "errored"):
                 (failed if status == "failed" else errored).append(prop.name)
-    return Row(job.name, tuple(failed), tuple(errored), tuple(applied))
+    return [Row(job.name, tuple(failed), tuple(errored), tuple(applied))]
 
 
 def status_of(prop: Property, fault: str, subject: Subject, seed: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import platform
 import time
@@ -11,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 from bnverify.checking import chosen_properties
-from bnverify.errors import UsageError
+from bnverify.errors import TargetError, UsageError
 from bnverify.faults.catalogue import names
 from bnverify.scoring.detecting import ERRORED, Detection, FaultJob, VariantsJob, Verdict, prepare, work
 from bnverify.scoring.matrix import Matrix, Row, RowJob, fill
@@ -20,13 +21,13 @@ from bnverify.scoring.score import Score
 from bnverify.scoring.variants import variants as right_variants
 from bnverify.suite import load
 from bnverify.version import VERSION
-from bnverify.workers import Crash, run_jobs
+from bnverify.workers import Crash, cores, run_jobs
 
 Progress = Callable[[int, int, str], None]
 Named = TypeVar("Named", FaultJob, RowJob)
 PACKAGES = ("numpy", "scipy", "hypothesis", "torch")
-LIMIT = 900.0
-"""Seconds that one fault or a group of variants may take; whatever takes longer hangs."""
+LIMIT = {"quick": 900.0, "ci": 900.0, "thorough": math.inf}
+"""Seconds that one fault or variant may take, by profile; whatever takes longer hangs."""
 TOGETHER = 7
 """Variants that one worker judges together, so that it finds what they have in common once."""
 
@@ -41,7 +42,7 @@ def grade_self(
     select: str | None = None,
     matrix: bool = False,
     before: Sequence[str] = (),
-    limit: float = LIMIT,
+    limit: float | None = None,
     progress: Progress | None = None,
 ) -> Score:
     """Run the suite on seeded faults and on right variants and return the score.
@@ -49,8 +50,9 @@ def grade_self(
     workers: processes, by default one for each core. faults: their names, by default all. variants: targets by name, or
     where such a mapping is, as ``FILE.py:NAME``; by default see :mod:`bnverify.scoring.variants`. select: an fnmatch
     pattern over the properties that are to be graded. matrix: also run every property on every fault. before: the faults
-    that an earlier score was about. limit: seconds that one fault or a group of variants may take. progress: called after
-    each fault or variant with how many are done, how many there are, and its name.
+    that an earlier score was about. limit: seconds that one fault or variant may take, by default 900, and without end
+    for the profile thorough. progress: called after each fault or variant with how many are done, how many there are, and
+    its name.
 
     Raises:
         UsageError: an argument is out of range or names nothing.
@@ -64,14 +66,14 @@ def grade_self(
     if unknown:
         raise UsageError(f"no fault is called {unknown[0]}; 'bnverify list faults' shows their names")
     right = variants if isinstance(variants, Mapping) else right_variants(variants)
-    number = workers or os.cpu_count() or 1
+    number, seconds_each = workers or cores(), LIMIT[profile] if limit is None else limit
     groups = [list(right)[k : k + TOGETHER] for k in range(0, len(right), TOGETHER)]
     jobs: list[FaultJob | VariantsJob] = [VariantsJob({n: right[n] for n in g}, profile, seed, select) for g in groups]
     jobs += _slow_first([FaultJob(n, profile, seed, select) for n in chosen])
     rows = _slow_first([RowJob(n, seed, select) for n in chosen]) if matrix else []
     count = _Count(len(right) + len(chosen) + len(rows), progress)
     started, used = time.perf_counter(), _processor_seconds()
-    detections, verdicts = _done(jobs, number, limit, count)
+    detections, verdicts = _done(jobs, number, seconds_each, count)
     seconds, used = time.perf_counter() - started, _processor_seconds() - used
     return Score(
         version=VERSION,
@@ -88,7 +90,7 @@ def grade_self(
         removed=removed(),
         excluded=excluded(),
         part=_part(select, None if faults is None else len(chosen), variants),
-        matrix=_matrix(rows, chosen, [p.name for p in properties], number, limit, count) if matrix else None,
+        matrix=_matrix(rows, chosen, [p.name for p in properties], number, seconds_each, count) if matrix else None,
     )
 
 
@@ -130,30 +132,49 @@ def _slow_first(jobs: Sequence[Named]) -> list[Named]:
 def _done(
     jobs: Sequence[FaultJob | VariantsJob], workers: int, limit: float, count: _Count
 ) -> tuple[dict[str, Detection], dict[str, Verdict]]:
-    """Do the jobs; variants of a group that one of them ends are judged again, each by itself."""
+    """Do the jobs; each variant of a group in which something is wrong, or which one of them ends, is judged by itself.
+
+    Raises:
+        TargetError: a variant cannot be loaded.
+    """
     detections: dict[str, Detection] = {}
     verdicts: dict[str, Verdict] = {}
     again: list[FaultJob | VariantsJob] = []
-    for job, found in run_jobs(work, jobs, workers, limit=limit, prepare=prepare):
-        if isinstance(found, Crash) and isinstance(job, VariantsJob) and len(job.targets) > 1:
+
+    def seconds(job: FaultJob | VariantsJob) -> float:
+        return limit * (len(job.targets) if isinstance(job, VariantsJob) else 1)
+
+    for job, result in run_jobs(work, jobs, workers, limit=seconds, prepare=prepare):
+        if isinstance(result, Detection):
+            detections[result.fault] = result
+        elif isinstance(result, Verdict):
+            verdicts[result.variant] = result
+            if result.alarms and isinstance(job, VariantsJob) and len(job.targets) > 1:
+                again += [one for one in job.one_by_one() if result.variant in one.targets]
+                continue
+        elif isinstance(job, FaultJob):
+            detections[job.name] = Detection(job.name, ERRORED, message=result.message)
+        elif len(job.targets) > 1:
             again += job.one_by_one()
             continue
-        for result in _lost(job, found.message) if isinstance(found, Crash) else found:
-            if isinstance(result, Detection):
-                detections[result.fault] = result
-                count.one_more(result.fault)
-            else:
-                verdicts[result.variant] = result
-                count.one_more(result.variant)
+        else:
+            verdicts |= _refused(job, result)
+        count.one_more(result.variant if isinstance(result, Verdict) else _name(job))
     if again:
         verdicts |= _done(again, workers, limit, count)[1]
     return detections, verdicts
 
 
-def _lost(job: FaultJob | VariantsJob, message: str) -> list[Detection] | list[Verdict]:
-    if isinstance(job, FaultJob):
-        return [Detection(job.name, ERRORED, message=message)]
-    return [Verdict(name, target, alarms=(("", message),)) for name, target in job.targets.items()]
+def _refused(job: VariantsJob, crash: Crash) -> dict[str, Verdict]:
+    """Return the verdict on a variant that ended its process, by its name."""
+    ((name, target),) = job.targets.items()
+    if crash.misuse:
+        raise TargetError(f"the variant {name}: {crash.message}")
+    return {name: Verdict(name, target, alarms=(("", crash.message),))}
+
+
+def _name(job: FaultJob | VariantsJob) -> str:
+    return job.name if isinstance(job, FaultJob) else ", ".join(job.targets)
 
 
 def _matrix(
@@ -161,7 +182,7 @@ def _matrix(
 ) -> Matrix:
     started = time.perf_counter()
     rows: dict[str, Row] = {}
-    for job, found in run_jobs(fill, jobs, workers, limit=limit, prepare=prepare):
+    for job, found in run_jobs(fill, jobs, workers, limit=lambda job: limit, prepare=prepare):
         rows[job.name] = Row(job.name, message=found.message) if isinstance(found, Crash) else found
         count.one_more(job.name)
     return Matrix(tuple(rows[f] for f in faults), tuple(properties), time.perf_counter() - started)

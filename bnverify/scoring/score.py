@@ -76,8 +76,8 @@ class Score:
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
-        """The right variants that a property failed."""
-        return tuple(v for v in self.verdicts if v.alarms)
+        """The right variants that a property failed, or none passed."""
+        return tuple(v for v in self.verdicts if v.alarms or not v.passed)
 
     @property
     def exit_code(self) -> int:

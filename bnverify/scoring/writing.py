@@ -25,7 +25,7 @@ and the seconds are those from its first call. They depend on the machine and on
 - bnverify {version}, profile {profile}, seed {seed}, {environment}
 - **{caught} of {here} faults caught**{unavailable}, in {median} s in the median
 - **{refused} of {right} right variants refused**
-- {seconds:.0f} s in all with {workers} worker processes, which took {processor:.0f} s of the processor
+- {seconds:.0f} s without the matrix, with {workers} worker processes, which took {processor:.0f} s of the processor
 
 ## By family
 
