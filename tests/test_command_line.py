@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bnverify import checking
+from bnverify import sharing
 from bnverify.errors import CheckerError
 from bnverify.version import VERSION
 
@@ -295,7 +295,7 @@ def test_a_checker_that_contradicts_itself_ends_with_four(bnverify, monkeypatch:
     def broken(*_: Any, **__: Any) -> None:
         raise CheckerError("a bound is negative")
 
-    monkeypatch.setattr(checking, "run_property", broken)
+    monkeypatch.setattr(sharing, "run_property", broken)
     ended = bnverify("check", RIGHT, *FAST)
     assert ended.code == 4
     assert "internal error" in require_one_line(ended.err)

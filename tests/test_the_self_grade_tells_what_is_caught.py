@@ -170,7 +170,8 @@ def test_the_json_holds_everything_and_tells_which_faults_it_was_about(score: Sc
         ({"detections": (Detection("identity", ERRORED),)}, 1),
         ({"detections": (Detection("identity", UNAVAILABLE),)}, 0),
         ({"verdicts": (Verdict("a", "m:a", alarms=(("euler", "off"),)),)}, 1),
-        ({"verdicts": (Verdict("a", "m:a", undecided=("euler",)),)}, 0),
+        ({"verdicts": (Verdict("a", "m:a", passed=1, undecided=("euler",)),)}, 0),
+        ({"verdicts": (Verdict("a", "m:a", unsupported=1),)}, 1),
         ({"gone": ("shadow",)}, 1),
     ],
 )
