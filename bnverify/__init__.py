@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
     from bnverify.pytest_class import conformance as conformance
+    from bnverify.replaying import replay as replay
     from bnverify.rules import Rules as Rules
 
 _HOME = {
@@ -40,6 +41,7 @@ _HOME = {
     "conformance": "pytest_class",
     "exact": "authoring",
     "expected": "authoring",
+    "replay": "replaying",
     "require_within_bound": "authoring",
 }
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "conformance",
     "exact",
     "expected",
+    "replay",
     "require_within_bound",
 ]
 

@@ -52,6 +52,8 @@ class Case:
     rules: Rules | None = None
     data_fields: ClassVar[tuple[str, ...]] = DATA
     channel_fields: ClassVar[tuple[str, ...]] = CHANNEL
+    further_fields: ClassVar[tuple[str, ...]] = ()
+    """Arrays of shapes of their own."""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -166,7 +168,9 @@ class Case:
         }
         if self.rules is not None:
             found["rules"] = self.rules.changes
-        names = (*self.data_fields, *self.channel_fields)
+        names = (*self.data_fields, *self.channel_fields, *self.further_fields)
+        shapes = {n: list(getattr(self, n).shape) for n in self.further_fields}
+        found |= {"shapes": shapes} if shapes else {}
         return found | {n: [float(v).hex() for v in getattr(self, n).ravel()] for n in names}
 
     @classmethod
@@ -177,10 +181,11 @@ class Case:
             UsageError: an entry is missing or does not parse.
         """
         try:
-            names = (*cls.data_fields, *cls.channel_fields)
+            names = (*cls.data_fields, *cls.channel_fields, *cls.further_fields)
             arrays = {n: np.array([float.fromhex(v) for v in data[n]]) for n in names}
             shape = tuple(int(k) for k in data["shape"])
             arrays |= {n: arrays[n].reshape(shape) for n in cls.data_fields}
+            arrays |= {n: arrays[n].reshape(data["shapes"][n]) for n in cls.further_fields}
             return cls(
                 **arrays,
                 eps=float.fromhex(data["eps"]),
@@ -216,6 +221,7 @@ class LinearCase(Case):
 
     weight: Array = field(default_factory=lambda: np.zeros((0, 0)))
     hidden: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    further_fields: ClassVar[tuple[str, ...]] = ("weight", "hidden")
 
 
 def _as_array(values: Any, dtype: str) -> Array:

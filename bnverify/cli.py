@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,11 +17,21 @@ from bnverify.interrupts import install
 from bnverify.version import VERSION
 from bnverify.workers import cores
 
+if TYPE_CHECKING:
+    from bnverify.outcome import Report
+
 CODES = """
 \b
 Exit codes: 0 conforms, 1 something failed or errored, 2 wrong usage or unknown
 target, 3 a required property is undecided or nothing passed, 4 bnverify itself
 failed, 130 interrupted.
+"""
+
+
+REPLAY_CODES = """
+\b
+Exit codes: 0 all are fixed, 1 one is still failing, 2 wrong usage, an unknown target
+or no counterexample, 4 bnverify itself failed, 130 interrupted.
 """
 
 
@@ -55,6 +65,14 @@ def commands() -> None:
 @click.option(
     "--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the JSON report here."
 )
+@click.option(
+    "--counterexamples",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default=Path(".bnverify"),
+    show_default=True,
+    help="Keep the case of each failure here, a file each, for 'bnverify replay'.",
+)
 def check(
     target: str,
     convention: str | None,
@@ -65,6 +83,7 @@ def check(
     device: str,
     seed: int,
     json_path: Path | None,
+    counterexamples: Path,
 ) -> int:
     """Check TARGET, package.module:name or path/to/file.py:name, and print the verdict."""
     if json_path is not None:
@@ -72,6 +91,7 @@ def check(
     from rich.console import Console
 
     from bnverify.checking import check_by
+    from bnverify.report.counterexamples import relative_to
     from bnverify.report.json_report import write_json
     from bnverify.report.progress import progress_line
     from bnverify.report.text import print_report
@@ -91,9 +111,10 @@ def check(
             settings=parse_settings(settings),
             progress=_after_the_imports(progress),
         )
+    report = with_counterexamples(report, counterexamples, device)
     if json_path is not None:
         try:
-            write_json(report, json_path)
+            write_json(relative_to(report, json_path), json_path)
         except OSError as problem:
             raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -103,6 +124,17 @@ def check(
         drop_output()
     gc.freeze()  # or the interpreter looks through everything once more at its end, for half a second
     return report.exit_code
+
+
+def with_counterexamples(report: Report, folder: Path, device: str) -> Report:
+    """Keep the counterexamples of a report in a folder, and return the report with their places."""
+    from bnverify.report.counterexamples import save
+
+    try:
+        return save(report, folder, device)[0]
+    except OSError as problem:
+        click.echo(f"bnverify: the counterexamples could not be kept in {folder}: {problem}", err=True)
+        return report
 
 
 def _after_the_imports(progress: Callable[..., None] | None) -> Callable[..., None]:
@@ -115,6 +147,24 @@ def _after_the_imports(progress: Callable[..., None] | None) -> Callable[..., No
             progress(number, *rest)
 
     return move
+
+
+@commands.command(epilog=REPLAY_CODES)
+@click.argument("place", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
+@click.option("--target", metavar="OTHER", help="What to check; default: the target that failed.")
+def replay(place: Path, target: str | None) -> int:
+    """Check a saved counterexample again, or all of a folder, and say which are fixed."""
+    from bnverify.replaying import files_of
+    from bnverify.replaying import replay as run_replay
+
+    sys.path.insert(0, str(Path.cwd()))
+    failing = 0
+    for path in files_of(place):
+        found = run_replay(path, target=target)
+        failing += found.failing
+        verdict = "still failing" if found.failing else "fixed"
+        say(f"{verdict}: {path}: {found.counterexample.prop} of {found.target}: {found.message}")
+    return 1 if failing else 0
 
 
 @commands.command()

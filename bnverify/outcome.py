@@ -39,6 +39,10 @@ class Outcome:
     power: Mapping[str, Any] | None = None
     message: str = ""
     finding: Finding | None = None
+    failing: tuple[Case, Mapping[str, Any]] | None = None
+    """The case with which the property failed or raised, and its further arguments by name."""
+    saved: str | None = None
+    """Where the counterexample is kept, relative to the report."""
     variant: str = ""
     judged: int = 0
     beyond: int = 0
@@ -59,7 +63,7 @@ class Outcome:
             "worst_at": self.worst_at,
             "power": self.power,
             "message": self.message,
-            "counterexample": None,
+            "counterexample": self.saved,
             "diagnosis": [],
             "seconds": round(self.seconds, 3),
         }

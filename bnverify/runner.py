@@ -178,7 +178,7 @@ class _Run:
         if self.failure is not None:
             finding = self.failure[1]
             if isinstance(finding, str):
-                return replace(common, status="errored", message=finding)
+                return replace(common, status="errored", message=finding, failing=self.failing_at)
             if self.shrink:
                 finding = replace(finding, fits=tuple(self._fitting()))
             return replace(
@@ -186,6 +186,7 @@ class _Run:
                 status="failed",
                 message=str(finding),
                 finding=finding,
+                failing=self.failing_at,
                 worst_ratio=finding.excess,
                 worst_at=place_of(finding.case, self._device()),
             )

@@ -61,12 +61,19 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     yield f"  claim   {outcome.claim}   ({outcome.source})"
     if outcome.finding is None:
         yield f"  because {outcome.message}"
+        yield from _again(outcome)
         return
     yield f"  got     {outcome.finding.got}, but should be {outcome.finding.should_be}"
     if outcome.finding.fits:
         settings = " or ".join(f"--set {setting}" for setting in outcome.finding.fits)
         yield f"  fits    {settings}: right, if that is the convention that is meant"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
+    yield from _again(outcome)
+
+
+def _again(outcome: Outcome) -> Iterator[str]:
+    if outcome.saved is not None:
+        yield f"  again   bnverify replay {outcome.saved}"
 
 
 def case_lines(

@@ -1,0 +1,154 @@
+"""Counterexamples: a case in which a property fails, with all that it takes to check it again, as plain data.
+
+A file holds exact numbers (hexadecimal) and no code, so it can be kept, sent and read by anything that reads JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bnverify.case import Case, DirectedCase, LinearCase
+from bnverify.convention import Convention
+from bnverify.errors import CheckerError, ConventionError, UsageError
+from bnverify.version import VERSION
+
+SCHEMA = "bnverify-counterexample/1"
+KINDS: Mapping[str, type[Case]] = {
+    "values": Case,
+    "values with a direction": DirectedCase,
+    "a linear layer before": LinearCase,
+}
+"""The kinds of case, by what a file calls them."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A case in which a property, ``prop`` by name, fails.
+
+    variant: the subject's variant that fails, where it is not the target itself. drawn: the property's further arguments,
+    by name. message: what was found. environment: versions, by name.
+    """
+
+    prop: str
+    target: str
+    convention: Convention
+    case: Case
+    drawn: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
+    device: str = "cpu"
+    message: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as data for JSON, every number that is not whole as an exact hexadecimal text.
+
+        Raises:
+            CheckerError: a further argument is of no kind that a file can hold.
+        """
+        kind = next(name for name, of in KINDS.items() if type(self.case) is of)
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "property": self.prop,
+            "target": self.target,
+            "variant": self.variant,
+            "device": self.device,
+            "message": self.message,
+            "environment": dict(self.environment),
+            "convention": {name: _plain(value) for name, value in self.convention.as_dict().items()},
+            "drawn": {name: _plain(value) for name, value in self.drawn.items()},
+            "kind": kind,
+            "case": self.case.to_data(),
+        }
+
+    @classmethod
+    def from_data(cls, data: Any) -> Counterexample:
+        """Return the counterexample that :meth:`to_data` described.
+
+        Raises:
+            UsageError: an entry is missing or does not parse.
+        """
+        try:
+            if data["schema"] != SCHEMA:
+                raise UsageError(f"its schema is {data['schema']}, but should be {SCHEMA}")
+            return cls(
+                prop=str(data["property"]),
+                target=str(data["target"]),
+                convention=Convention(**{name: _value(v) for name, v in data["convention"].items()}),
+                case=KINDS[data["kind"]].from_data(data["case"]),
+                drawn={str(name): _value(v) for name, v in data["drawn"].items()},
+                variant=str(data["variant"]),
+                device=str(data["device"]),
+                message=str(data["message"]),
+                environment={str(k): str(v) for k, v in data["environment"].items()},
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            raise UsageError(f"this is no counterexample: {type(problem).__name__}: {problem}") from None
+        except ConventionError as problem:
+            raise UsageError(f"its convention cannot be judged: {problem}") from None
+
+    @property
+    def filename(self) -> str:
+        """A file's name that equal counterexamples share: the property, and a digest of all that is checked."""
+        checked = {k: v for k, v in self.to_data().items() if k not in ("version", "message", "environment")}
+        digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
+        return f"{self.prop}-{digest[:10]}.json"
+
+    def save(self, folder: Path) -> Path:
+        """Write it to a file of its own in a folder, which is made where there is none, and return the file.
+
+        Raises:
+            OSError: it cannot be written; a file that was there is as it was.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / self.filename
+        beside = path.with_suffix(".part")
+        _ = beside.write_text(json.dumps(self.to_data(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _ = beside.replace(path)
+        return path
+
+
+def read(path: Path) -> Counterexample:
+    """Return the counterexample of a file.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    try:
+        return Counterexample.from_data(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as problem:
+        raise UsageError(f"{path}: it cannot be read: {' '.join(str(problem).split())}") from None
+    except UsageError as problem:
+        raise UsageError(f"{path}: {problem}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a further argument as JSON: a float in hexadecimal, a tuple told from a list."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(v) for v in value]}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    raise CheckerError(f"a counterexample cannot hold a {type(value).__name__}")
+
+
+def _value(data: Any) -> Any:
+    """Return what :func:`_plain` was given."""
+    if isinstance(data, list):
+        return [_value(v) for v in data]
+    if isinstance(data, dict):
+        (kind, inner), *more = data.items()
+        if kind == "float" and not more:
+            return float.fromhex(inner)
+        if kind == "tuple" and not more:
+            return tuple(_value(v) for v in inner)
+        raise ValueError(f"{kind} is no kind of value")
+    return data

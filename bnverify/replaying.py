@@ -1,0 +1,95 @@
+"""``bnverify.replay``: does a counterexample still fail, of its own target or of another one?"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnverify.checking import made_subject, probed_subject, single_thread
+from bnverify.compare import Disagreement, Record, recording
+from bnverify.counterexample import Counterexample, read
+from bnverify.errors import UsageError
+from bnverify.property import Property
+from bnverify.subject import Raised, Subject
+from bnverify.suite import load
+
+REPEATS = 20
+"""How often a case has to pass: what fails now and then has failed once already."""
+SECONDS = 5.0
+"""After these no further repeat begins."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of a counterexample: whether it still fails, and what was found now, or in how many calls nothing was."""
+
+    counterexample: Counterexample
+    target: str
+    failing: bool
+    message: str
+
+
+def replay(counterexample: Counterexample | Path | str, *, target: str | None = None) -> Replayed:
+    """Check the case of a counterexample again.
+
+    counterexample: itself, or the path of its file. target: what to check, by default the target that failed.
+
+    Raises:
+        UsageError: the file cannot be read, its property is not known here, or the target does not offer what it needs.
+        TargetError: the target cannot be loaded or called.
+    """
+    found = counterexample if isinstance(counterexample, Counterexample) else read(Path(counterexample))
+    prop = next((p for p in load() if p.name == found.prop), None)
+    if prop is None:
+        raise UsageError(f"no property is called {found.prop}; it may be of another version")
+    name = found.target if target is None else target
+    subject = made_subject(name, found.convention, {}, found.device, None)
+    with single_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        subject = _variant(probed_subject(subject, None), found.variant if target is None else "")
+        reason = next(filter(None, (subject.lacks(need) for need in prop.needs)), None)
+        if reason is not None:
+            raise UsageError(f"{name} cannot be checked by {prop.name}: {reason}")
+        return _checked(found, name, prop, subject)
+
+
+def _variant(subject: Subject, name: str) -> Subject:
+    """Return the subject itself, or its variant of this name."""
+    if not name:
+        return subject
+    found = next((variant for variant in subject.variants if variant.target == name), None)
+    if found is None:
+        raise UsageError(f"{subject.target} has no {name}, which is what failed")
+    return found
+
+
+def _checked(found: Counterexample, name: str, prop: Property, subject: Subject) -> Replayed:
+    until, repeats = time.perf_counter() + SECONDS, 0
+    while repeats < REPEATS and (not repeats or time.perf_counter() < until):
+        repeats += 1
+        try:
+            with recording(Record()):
+                prop.check(subject, found.case, **found.drawn)
+        except Disagreement as problem:
+            return Replayed(found, name, True, str(problem.finding))
+        except Raised as problem:
+            return Replayed(found, name, True, f"raised {problem.cause}")
+    return Replayed(found, name, False, f"{repeats} calls of it pass")
+
+
+def files_of(path: Path) -> Iterator[Path]:
+    """Yield a file, or all counterexamples of a folder by name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if path.is_dir():
+        found = sorted(path.glob("*.json"))
+        if not found:
+            raise UsageError(f"{path}: there is no counterexample in this folder")
+        yield from found
+    else:
+        yield path
