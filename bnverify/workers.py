@@ -228,8 +228,10 @@ def _done(work: Callable[[Any], Iterable[Any]], job: Any) -> Iterator[Any]:
             warnings.simplefilter("ignore")
             for result in work(job):
                 with suppress(Exception):  # of an output that is closed, or is none
-                    sys.stdout.flush()  # this process ends by being killed
+                    _ = sys.stdout.flush()  # this process ends by being killed
                 yield result
+    except GeneratorExit:
+        raise
     except BaseException as problem:
         misuse = isinstance(problem, BnverifyError) and not isinstance(problem, CheckerError)
         yield Crash(str(problem) if misuse else one_line(problem), misuse)
