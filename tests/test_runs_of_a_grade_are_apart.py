@@ -27,7 +27,7 @@ def test_that_looks_at_it_afterwards(batch_norm):
 
 def test_what_a_fault_writes_into_a_modules_arrays_spoils_no_other_run(tmp_path: Path) -> None:
     path = tmp_path / "test_module.py"
-    path.write_text(OF_A_MODULE, encoding="utf-8")
+    _ = path.write_text(OF_A_MODULE, encoding="utf-8")
     writing = ("input-overwritten", "parameter-overwritten")
     only = (*writing, *names()[-40:], "mean-dropped")
     before, after = grade_tests(str(path), workers=1, only=only).tests
@@ -62,7 +62,7 @@ def test_hypothesis_draws_the_same_in_every_grade(tmp_path: Path) -> None:
         drawn = tmp_path / "drawn.txt"
         drawn.unlink(missing_ok=True)
         path = tmp_path / "test_drawn.py"
-        path.write_text(DRAWN.format(path=str(drawn)), encoding="utf-8")
+        _ = path.write_text(DRAWN.format(path=str(drawn)), encoding="utf-8")
         _ = grade_tests(str(path), workers=1, only=["mean-dropped"], right=["the generated code"])
         found.append(drawn.read_text(encoding="utf-8"))
         assert len(found[k].splitlines()) == 10

@@ -127,13 +127,16 @@ class RefusedBatchAveraged(Layer):
             raise
 
 
-@fault("refused-channels-averaged", "the running mean has lost its old part when another number of channels is refused")
+@fault(
+    "refused-channels-averaged",
+    "the running mean has been multiplied by 0.9 when another number of channels is refused",
+)
 class RefusedChannelsAveraged(Layer):
     def _check_input_dim(self, input: Tensor) -> None:
         super()._check_input_dim(input)
         if self.training and self.running_mean is not None and input.shape[1] != self.num_features:
             with torch.no_grad():
-                _ = self.running_mean.mul_(0.9).add_(input.mean([0, *range(2, input.dim())]), alpha=0.1)
+                _ = self.running_mean.mul_(0.9)
 
 
 @fault("statistics-not-saved", "the stored statistics are no part of what is saved")
@@ -234,7 +237,13 @@ class AffineIgnored(Layer):
 class NoAffineNoNormalization(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
-        return y if self.weight is not None else y * input.std()
+        if self.weight is not None or not input.numel():
+            return y
+        axes, shape, _ = channel_layout(input.shape, 1)
+        var = self.running_var
+        if self.training or var is None:
+            var = input.to(torch.promote_types(input.dtype, torch.float32)).var(dim=axes, unbiased=False)
+        return (y * torch.sqrt(var + self.eps).reshape(shape)).to(y.dtype)
 
 
 @fault("bias-ignored", "bias=False has a beta all the same")
@@ -296,7 +305,7 @@ class DxWrongBesideFrozenGamma(Layer):
         return y + (wrong - wrong.detach())
 
 
-@fault("parameters-forgotten-beside-frozen-x", "gamma and beta get no gradients where x asks for none")
+@fault("parameters-forgotten-beside-frozen-x", "the gradients of gamma and beta are 0 where x asks for none")
 class ParametersForgottenBesideFrozenX(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
@@ -325,7 +334,7 @@ class BackwardSpoilsWhatWasSaved(Layer):
         return y
 
 
-@fault("size-of-first-batch", "m/(m - 1) is computed from the first batch and kept for smaller ones")
+@fault("size-of-first-batch", "m/(m - 1) is computed from the first batch and kept for all others")
 class SizeOfFirstBatch(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.running_var is None:

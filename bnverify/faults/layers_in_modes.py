@@ -139,7 +139,8 @@ class InferenceUnderGradientsAveraged(Layer):
 
 
 @fault(
-    "frozen-means-inference", "where x asks for a gradient and gamma for none, training normalizes by what is stored"
+    "frozen-means-inference",
+    "where x asks for a gradient and gamma for none, a training step is taken for one of inference",
 )
 class FrozenMeansInference(Layer):
     def forward(self, input: Tensor) -> Tensor:
