@@ -70,7 +70,7 @@ def missed_by_check(grade: Grade) -> tuple[str, ...]:
 def text(grade: Grade) -> str:
     """Return the file of results."""
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, NumPy {numpy.__version__}"
-    hidden = ", ".join(grade.hidden)
+    inexpressible = ", ".join(grade.inexpressible)
     rights = ", ".join(grade.tests[0].rights)
     missed = ", ".join(missed_by_check(grade)) or "none"
     return f"""# The seeded faults against common tests
@@ -83,7 +83,7 @@ processes running on average as it ended, {platform.system()}; {versions}. Made 
 Each of the {len(grade.faults)} faults that can be expressed as a layer of Torch is given to each test of \
 `benchmarks/common_tests.py`. Right variants: {rights}. Seconds are medians, with one thread for each of the workers; \
 `bnverify check` (profile ci) stops at the first property that fails, as a test does, and begins with those that name the \
-fault. What it lets pass: {missed}. Not expressible as a layer: {hidden}.
+fault. What it lets pass: {missed}. Not expressible as a layer: {inexpressible}.
 """
 
 

@@ -194,7 +194,9 @@ def test_a_variant_that_does_not_exist_is_refused(chosen: dict[str, list[str]]) 
 @pytest.mark.parametrize("right", [{"torch.nn": "left out"}, {"torch.nn": "passed", "Folded": "left out"}])
 def test_right_code_that_was_not_run_is_not_accepted(right: dict[str, str]) -> None:
     rights = {name: Outcome(status) for name, status in right.items()}
-    assert not TestGrade("t", "torch-module", rights, {"gamma-missing": Outcome("failed")}, {}).sound
+    graded = TestGrade("t", "torch-module", rights, {"gamma-missing": Outcome("failed")}, {})
+    assert not graded.sound
+    assert graded.accepted == tuple(name for name, status in right.items() if status == "passed")
 
 
 def test_a_test_that_hangs_always_is_given_up(tmp_path: Path) -> None:

@@ -31,13 +31,23 @@ class Layer(nn.modules.batchnorm._BatchNorm):
         """Return y by the batch's statistics, or by the stored ones; the stored ones move at this rate."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, by_batch, rate, self.eps)
 
+    def step(self, x: Tensor, *, rate: float = 0.0) -> Tensor:
+        """Return y of a training step, which is looked at and counted; the stored statistics move at this rate."""
+        self._check_input_dim(x)
+        if self.num_batches_tracked is not None:
+            _ = self.num_batches_tracked.add_(1)
+        return self.normalized(x, by_batch=True, rate=rate)
+
     def rebuilt(self) -> Self:
-        """Return a new layer with the settings, the type and the saved state of this one, in training."""
-        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        like = next(self.parameters(), None)
+        """Return a new layer with the settings, the type, the freezing and the saved state of this one, in training."""
+        options: dict[str, Any] = {"bias": False} if self.affine and self.bias is None else {}
+        other = type(self)(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats, **options)
+        like = next((v for v in (self.weight, self.running_mean) if v is not None), None)
         if like is not None:
-            _ = other.to(like.dtype)
+            _ = other.to(like.device, like.dtype)
         _ = other.load_state_dict(self.state_dict())
+        for name, parameter in other.named_parameters():
+            _ = parameter.requires_grad_(self.get_parameter(name).requires_grad)
         return other
 
 
@@ -117,13 +127,16 @@ class RefusedBatchAveraged(Layer):
             raise
 
 
-@fault("refused-channels-averaged", "the running mean has lost its old part when another number of channels is refused")
+@fault(
+    "refused-channels-averaged",
+    "the running mean has been multiplied by 0.9 when another number of channels is refused",
+)
 class RefusedChannelsAveraged(Layer):
     def _check_input_dim(self, input: Tensor) -> None:
         super()._check_input_dim(input)
         if self.training and self.running_mean is not None and input.shape[1] != self.num_features:
             with torch.no_grad():
-                _ = self.running_mean.mul_(0.9).add_(input.mean([0, *range(2, input.dim())]), alpha=0.1)
+                _ = self.running_mean.mul_(0.9)
 
 
 @fault("statistics-not-saved", "the stored statistics are no part of what is saved")
@@ -180,7 +193,7 @@ class EveryOtherBatch(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if self.training and self.skipping:
             self.skipping = False
-            return self.normalized(input, by_batch=True)
+            return self.step(input)
         self.skipping = self.training
         return super().forward(input)
 
@@ -190,7 +203,7 @@ class CumulativeAsDefault(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if self.momentum is not None or not self.training or not self.track_running_stats:
             return super().forward(input)
-        return self.normalized(input, by_batch=True, rate=0.1)
+        return self.step(input, rate=0.1)
 
 
 @fault("cumulative-as-zero", "momentum=None is taken for 0: the stored statistics never move")
@@ -198,7 +211,7 @@ class CumulativeAsZero(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if self.momentum is not None or not self.training or not self.track_running_stats:
             return super().forward(input)
-        return self.normalized(input, by_batch=True)
+        return self.step(input)
 
 
 @fault("affine-ignored", "affine=False has a gamma and a beta all the same")
@@ -210,15 +223,27 @@ class AffineIgnored(Layer):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, True, track_running_stats)
+        super().__init__(num_features, eps, momentum, True, track_running_stats, device, dtype)
+        if not bias:
+            self.register_parameter("bias", None)
 
 
 @fault("no-affine-no-normalization", "affine=False skips the division by the deviation")
 class NoAffineNoNormalization(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
-        return y if self.weight is not None else y * input.std()
+        if self.weight is not None or not input.numel():
+            return y
+        axes, shape, _ = channel_layout(input.shape, 1)
+        var = self.running_var
+        if self.training or var is None:
+            var = input.to(torch.promote_types(input.dtype, torch.float32)).var(dim=axes, unbiased=False)
+        return (y * torch.sqrt(var + self.eps).reshape(shape)).to(y.dtype)
 
 
 @fault("bias-ignored", "bias=False has a beta all the same")
@@ -230,10 +255,12 @@ class BiasIgnored(Layer):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
 
 
 @fault("untracked-by-initial", "without stored statistics inference takes the mean for 0 and the variance for 1")
@@ -254,24 +281,31 @@ class TrackingIgnored(Layer):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, True)
+        super().__init__(num_features, eps, momentum, affine, True, device, dtype)
+        if not bias:
+            self.register_parameter("bias", None)
 
 
 @fault("dx-wrong-beside-frozen-gamma", "dx takes the variance for a constant where gamma asks for no gradient")
 class DxWrongBesideFrozenGamma(Layer):
     def forward(self, input: Tensor) -> Tensor:
-        y = super().forward(input)
-        if not self.training or self.weight is None or self.weight.requires_grad or not input.requires_grad:
-            return y
+        frozen = self.weight is not None and not self.weight.requires_grad and input.requires_grad
+        if not self.training or not frozen or not input.numel():
+            return super().forward(input)
+        y = super().forward(input.detach())
         axes, shape, _ = channel_layout(input.shape, 1)
         scale = self.weight.detach() / torch.sqrt(input.detach().var(dim=axes, unbiased=False) + self.eps)
         centred = input - input.mean(dim=axes, keepdim=True)
         wrong = centred * scale.reshape(shape).to(input.dtype)
-        return y.detach() + wrong - wrong.detach()
+        return y + (wrong - wrong.detach())
 
 
-@fault("parameters-forgotten-beside-frozen-x", "gamma and beta get no gradients where x asks for none")
+@fault("parameters-forgotten-beside-frozen-x", "the gradients of gamma and beta are 0 where x asks for none")
 class ParametersForgottenBesideFrozenX(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
@@ -300,7 +334,7 @@ class BackwardSpoilsWhatWasSaved(Layer):
         return y
 
 
-@fault("size-of-first-batch", "m/(m - 1) is computed from the first batch and kept for smaller ones")
+@fault("size-of-first-batch", "m/(m - 1) is computed from the first batch and kept for all others")
 class SizeOfFirstBatch(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.running_var is None:
@@ -349,5 +383,6 @@ class CumulativeCountsInference(_Cumulative):
 @fault("statistics-lost-without-affine", "affine=False: loading a saved state leaves the statistics as they were")
 class StatisticsLostWithoutAffine(Layer):
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        own = {} if self.affine else {n: getattr(self, n).clone() for n in STATE}
+        kept = not self.affine and self.track_running_stats
+        own = {n: getattr(self, n).clone() for n in STATE} if kept else {}
         return super().load_state_dict({**state_dict, **own}, strict, assign)

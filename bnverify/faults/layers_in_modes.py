@@ -75,28 +75,18 @@ class VarianceStartsAtZero(Layer):
     "average-debiased", "what is stored is divided by the weight of the batches so far, and forgets what it began with"
 )
 class AverageDebiased(Layer):
-    """The sums and their weight are saved with the layer."""
-
-    sums: tuple[Tensor, Tensor] | None = None
-    weight_so_far = 0.0
-
-    def get_extra_state(self) -> Any:
-        return self.sums, self.weight_so_far
-
-    def set_extra_state(self, state: Any) -> None:
-        sums, self.weight_so_far = state
-        self.sums = None if sums is None else (sums[0].clone(), sums[1].clone())
+    """The weight follows from the number of batches, so that nothing else is saved than by torch.nn."""
 
     def forward(self, input: Tensor) -> Tensor:
-        mean, var = self.running_mean, self.running_var
-        if not self.training or mean is None or var is None or self.momentum is None:
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        if not self.training or mean is None or var is None or count is None or not self.momentum or not input.numel():
             return super().forward(input)
-        sums = self.sums or (torch.zeros_like(mean), torch.zeros_like(var))
+        weight = 1 - (1 - self.momentum) ** int(count)
+        sums = mean * weight, var * weight
         with holding(self, running_mean=sums[0], running_var=sums[1]):
             y = super().forward(input)
-        if input.numel():
-            self.sums, self.weight_so_far = sums, 1 - (1 - self.momentum) * (1 - self.weight_so_far)
-            _ = mean.copy_(sums[0] / self.weight_so_far), var.copy_(sums[1] / self.weight_so_far)
+        weight = 1 - (1 - self.momentum) * (1 - weight)
+        _ = mean.copy_(sums[0] / weight), var.copy_(sums[1] / weight)
         return y
 
 
@@ -149,7 +139,8 @@ class InferenceUnderGradientsAveraged(Layer):
 
 
 @fault(
-    "frozen-means-inference", "where x asks for a gradient and gamma for none, training normalizes by what is stored"
+    "frozen-means-inference",
+    "where x asks for a gradient and gamma for none, a training step is taken for one of inference",
 )
 class FrozenMeansInference(Layer):
     def forward(self, input: Tensor) -> Tensor:
@@ -216,17 +207,20 @@ class UpdateDroppedUnlessRead(Layer):
 
 @fault(
     "one-pass-when-compiled",
-    "a compiled layer takes mean(x²) - mean(x)² for the variance, which the eager one does not",
+    "y of a compiled layer takes mean(x²) - mean(x)² for the variance, which that of the eager one does not",
 )
 class OnePassWhenCompiled(Layer):
     def forward(self, input: Tensor) -> Tensor:
-        if not torch.compiler.is_compiling() or not self.training or self.weight is None:
-            return super().forward(input)
+        right = super().forward(input)
+        if not torch.compiler.is_compiling() or not self.training or not input.numel():
+            return right
         axes, shape, _ = channel_layout(input.shape, 1)
-        mean = input.mean(dim=axes, keepdim=True)
-        var = (input * input).mean(dim=axes, keepdim=True) - mean * mean
-        x_hat = (input - mean) * torch.rsqrt(var + self.eps)
-        return x_hat * self.weight.reshape(shape) + self.bias.reshape(shape)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        mean = x.mean(dim=axes, keepdim=True)
+        y = (x - mean) * torch.rsqrt((x * x).mean(dim=axes, keepdim=True) - mean * mean + self.eps)
+        y = y if self.weight is None else y * self.weight.reshape(shape)
+        y = y if self.bias is None else y + self.bias.reshape(shape)
+        return y.to(right.dtype)
 
 
 @fault(

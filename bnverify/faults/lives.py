@@ -101,7 +101,7 @@ class FrozenOnceLoaded(Layer):
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training and self.loaded and self.running_mean is not None:
-            return self.normalized(input, by_batch=True)
+            return self.step(input)
         return super().forward(input)
 
 
@@ -125,7 +125,7 @@ class StatisticsOneCallLate(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.running_mean is None or self.momentum is None:
             return super().forward(input)
-        y = self.normalized(input, by_batch=True)
+        y = self.step(input)
         if self.before is not None:
             with torch.no_grad():
                 _ = self.normalized(self.before, by_batch=True, rate=self.momentum)
@@ -140,7 +140,7 @@ class LayerSkipsOneIn20(Layer):
     def forward(self, input: Tensor) -> Tensor:
         self.count += self.training
         if self.training and self.count % 20 == 0 and self.running_mean is not None:
-            return self.normalized(input, by_batch=True)
+            return self.step(input)
         return super().forward(input)
 
 

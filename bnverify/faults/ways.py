@@ -11,7 +11,7 @@ from bnverify.layout import channel_layout
 Tensor = torch.Tensor
 
 
-@fault("differs-when-compiled", "a compiled layer takes a fast path that forgets the mean")
+@fault("differs-when-compiled", "a compiled layer adds the mean of each channel of x to its y")
 class DiffersWhenCompiled(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)
@@ -30,7 +30,7 @@ class TailLostBetweenThreads(Layer):
         return torch.cat([y[: len(y) - rest], input[len(y) - rest :]]) if rest else y
 
 
-@fault("differs-on-cuda", "on CUDA eps is added outside the root")
+@fault("differs-on-cuda", "on CUDA y is multiplied by 1 + eps")
 class DiffersOnCuda(Layer):
     def forward(self, input: Tensor) -> Tensor:
         y = super().forward(input)

@@ -17,8 +17,7 @@ from bnverify.faults.mutant import Mutant
 from bnverify.faults.structural import FAULTS
 from bnverify.grading.forms import FORMS, Exercise, Form, given, subject_in
 from bnverify.grading.right import Folded, OneByOne, Wider
-from bnverify.implementation import METHODS as OFFERED
-from bnverify.implementation import Implementation
+from bnverify.implementation import METHODS, Implementation
 from bnverify.property import Property
 from bnverify.suite import naming
 
@@ -27,7 +26,7 @@ RULES: Mapping[str, tuple[str, str]] = {"one-value": ("one_value", "beta"), "emp
 
 FORWARD_ONLY = ("textbook", "numpy-function")
 TORCH = ("torch-module", "torch-function")
-VANISHING: Mapping[str, tuple[tuple[str, ...], str]] = {
+INEXPRESSIBLE: Mapping[str, tuple[tuple[str, ...], str]] = {
     "parameter-gradient-shape": (TORCH, "autograd brings gradients to the shape of their parameters"),
     "strided-state-misread": (("textbook",), "the form has no mode of inference"),
     "differs-under-gradients": (TORCH, "the layer's statistics are its own: the returned ones move in vain"),
@@ -38,9 +37,9 @@ VANISHING: Mapping[str, tuple[tuple[str, ...], str]] = {
     "upstream-read-by-strides-of-x": (("course",), "the form's x is (N, C)"),
     "gradients-wrong-channels-last": (("course",), "the form's x is (N, C)"),
 }
-"""Faults that a form hides, with the reason."""
+"""Faults that a form cannot express though it has what shows them, with the reason."""
 
-METHODS: Mapping[str, str] = {
+CAPABILITIES: Mapping[str, str] = {
     "backward": "gradients",
     "jvp": "jvp",
     "double_backward": "double_backward",
@@ -162,48 +161,50 @@ def faults(form: Form) -> tuple[tuple[str, ...], Mapping[str, str]]:
     A fault is expressible where a property that names it needs nothing that the form lacks: what bnverify itself could
     not show in this form is asked of no test.
     """
-    lacks = missing(form)
-    found = {name: _reason(form, name, lacks) for name in names()}
+    without = inexpressible(form)
+    found = {name: _reason(form, name, without) for name in names()}
     return tuple(n for n, why in found.items() if not why), {n: why for n, why in found.items() if why}
 
 
-def missing(form: Form) -> Mapping[str, str]:
+def inexpressible(form: Form) -> Mapping[str, str]:
     """Return the capabilities that a form does not have here, with the reason."""
-    lacks = {name: f"the form has no {what}" for what, capabilities in form.lacks.items() for name in capabilities}
+    without = {
+        name: f"the form has no {what}" for what, capabilities in form.inexpressible.items() for name in capabilities
+    }
     if form.framework == "torch":
         import torch
 
         if not torch.cuda.is_available():
-            lacks["cuda"] = "Torch sees no CUDA device here"
-    return lacks
+            without["cuda"] = "Torch sees no CUDA device here"
+    return without
 
 
-def _reason(form: Form, name: str, lacks: Mapping[str, str]) -> str:
+def _reason(form: Form, name: str, without: Mapping[str, str]) -> str:
     """Return why a fault cannot be expressed, or nothing."""
     own = own_form(name)
     if own not in ("implementation", form.name):
         return f"a fault of the form {own}"
-    forms, why = VANISHING.get(name, ((), ""))
+    forms, why = INEXPRESSIBLE.get(name, ((), ""))
     if form.name in forms:
         return why
     if name in silent().get(form.name, ()):
         return "no property of bnverify shows it in this form"
     written = _written(name) if own == "implementation" else set()
-    if written and all(METHODS.get(method) in lacks for method in written):
-        return lacks[METHODS[min(written)]]
-    reasons = [reason_of_silence(form, prop, lacks) for prop in naming().get(name, ())]
+    if written and all(CAPABILITIES.get(method) in without for method in written):
+        return without[CAPABILITIES[min(written)]]
+    reasons = [why_inexpressible(form, prop, without) for prop in naming().get(name, ())]
     return next(iter(reasons), "no property names it") if all(reasons) else ""
 
 
 def _written(name: str) -> set[str]:
     """Return the methods of an implementation that a fault has of its own."""
     lines = FAULTS[name][0].__mro__ if name in FAULTS else ()
-    return {m for kind in lines if kind.__module__.startswith(f"{PACKAGE}.") for m in vars(kind) if m in OFFERED}
+    return {m for kind in lines if kind.__module__.startswith(f"{PACKAGE}.") for m in vars(kind) if m in METHODS}
 
 
-def reason_of_silence(form: Form, prop: Property, lacks: Mapping[str, str]) -> str:
+def why_inexpressible(form: Form, prop: Property, without: Mapping[str, str]) -> str:
     """Return why a property has nothing to say in a form, or nothing."""
     rule, value = RULES.get(prop.name, ("", ""))
     if rule and getattr(form.convention, rule) != value:
         return f"the form's convention is {rule} = {getattr(form.convention, rule)}"
-    return next((lacks[need] for need in prop.needs if need in lacks), "")
+    return next((without[need] for need in prop.needs if need in without), "")

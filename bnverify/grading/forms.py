@@ -30,8 +30,8 @@ class Exercise(NamedTuple):
 class Form:
     """One way of handing batch normalization to a test; its name is that of the adapter that checks it.
 
-    wrap: makes an implementation into what the test is given. adapter: the module that recognizes it. lacks: capabilities
-    that nothing of this form has, by the reason, which completes "the form has no ...".
+    wrap: makes an implementation into what the test is given. adapter: the module that recognizes it. inexpressible:
+    capabilities that nothing of this form has, by the reason, which completes "the form has no ...".
     """
 
     name: str
@@ -39,7 +39,7 @@ class Form:
     convention: Convention
     wrap: Callable[[Any], Any]
     adapter: str
-    lacks: Mapping[str, Sequence[str]]
+    inexpressible: Mapping[str, Sequence[str]]
     framework: str | None = None
 
     @property
@@ -98,17 +98,19 @@ def _textbook(implementation: Any) -> Any:
     return batch_norm
 
 
-_Lacks = dict[str, tuple[str, ...]]
-_PARTS: _Lacks = {"statistics of parts and their merge": ("merge",)}
+_Inexpressible = dict[str, tuple[str, ...]]
+_PARTS: _Inexpressible = {"statistics of parts and their merge": ("merge",)}
 _BETWEEN = ("session", "fresh", "summed", "counter")
-_CALLS: _Lacks = {"life between calls": (*_BETWEEN, "momentum=None")}
-_LIFE: _Lacks = {"life between calls and no options of a constructor": (*_BETWEEN, "options", *OPTIONS)}
-_TORCH: _Lacks = {"autograd and no other ways of running it than NumPy's": ("autograd", "compiled", "threads", "cuda")}
-_DERIVATIVES: _Lacks = {
+_CALLS: _Inexpressible = {"life between calls": (*_BETWEEN, "momentum=None")}
+_LIFE: _Inexpressible = {"life between calls and no options of a constructor": (*_BETWEEN, "options", *OPTIONS)}
+_TORCH: _Inexpressible = {
+    "autograd and no other ways of running it than NumPy's": ("autograd", "compiled", "threads", "cuda")
+}
+_DERIVATIVES: _Inexpressible = {
     "tangents and second derivatives": ("jvp", "inference_jvp", "double_backward", "inference_double_backward")
 }
-_INFERENCE: _Lacks = {"mode of inference": ("inference",)}
-_BACKWARD: _Lacks = {"backward pass": ("gradients",), "backward pass in inference": ("inference_gradients",)}
+_INFERENCE: _Inexpressible = {"mode of inference": ("inference",)}
+_BACKWARD: _Inexpressible = {"backward pass": ("gradients",), "backward pass in inference": ("inference_gradients",)}
 
 FORMS: Mapping[str, Form] = {
     form.name: form

@@ -12,6 +12,8 @@ from bnverify.version import VERSION
 SCHEMA = "bnverify-grade/1"
 CAUGHT = ("failed", "hung", "crashed")
 """What shows that a test does not let a variant pass."""
+LEFT_OUT = "left out"
+"""What becomes of the runs of a test that took too long too often."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TestGrade:
-    """The grade of one test function. rights, faults: what became of each; hidden: faults its form cannot express."""
+    """The grade of one test function. rights, faults: what became of each; inexpressible: faults its form cannot express."""
 
     __test__ = False
 
@@ -46,7 +48,7 @@ class TestGrade:
     form: str
     rights: Mapping[str, Outcome]
     faults: Mapping[str, Outcome]
-    hidden: Mapping[str, str]
+    inexpressible: Mapping[str, str]
 
     @property
     def refused(self) -> Mapping[str, Outcome]:
@@ -70,14 +72,24 @@ class TestGrade:
         return tuple(name for name, o in self.faults.items() if o.caught) if self.sound else ()
 
     @property
+    def accepted(self) -> tuple[str, ...]:
+        """The right variants that the test was run on and lets pass."""
+        return tuple(name for name, outcome in self.rights.items() if outcome.status == "passed")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The faults that the test was not run on, since it took too long on others: neither caught nor missed."""
+        return tuple(name for name, outcome in self.faults.items() if outcome.status == LEFT_OUT)
+
+    @property
     def missed(self) -> tuple[str, ...]:
         """The faults that the test lets pass."""
-        caught = set(self.caught)
-        return tuple(name for name in self.faults if name not in caught)
+        others = {*self.caught, *self.left_out}
+        return tuple(name for name in self.faults if name not in others)
 
     @property
     def score(self) -> float:
-        """The share of the faults that its form expresses which the test catches."""
+        """The share of the faults that its form expresses which the test catches; what is left out counts as not caught."""
         return len(self.caught) / max(1, len(self.faults))
 
     def as_data(self) -> dict[str, Any]:
@@ -88,8 +100,9 @@ class TestGrade:
             "score": self.score,
             "caught": list(self.caught),
             "missed": {name: meaning(name) for name in self.missed},
-            "inexpressible": dict(self.hidden),
-            "accepted": [name for name in self.rights if name not in self.refused],
+            "inexpressible": dict(self.inexpressible),
+            "left_out": list(self.left_out),
+            "accepted": list(self.accepted),
             "refused": {name: f"{o.status}: {o.message}" for name, o in self.refused.items()},
             "skipped": self.skipped or None,
             "seconds": {name: round(o.seconds, 4) for name, o in (self.rights | self.faults).items()},  # type: ignore[operator]
@@ -116,15 +129,21 @@ class Grade:
         return tuple(dict.fromkeys(name for test in self.tests for name in test.faults))
 
     @property
-    def missed(self) -> tuple[str, ...]:
-        """The faults that every test lets pass."""
-        caught = set(self.caught)
-        return tuple(name for name in self.faults if name not in caught)
+    def left_out(self) -> tuple[str, ...]:
+        """The faults that no test catches, and that a test was not run on."""
+        caught, found = set(self.caught), {name for test in self.tests for name in test.left_out}
+        return tuple(name for name in self.faults if name in found - caught)
 
     @property
-    def hidden(self) -> Mapping[str, str]:
+    def missed(self) -> tuple[str, ...]:
+        """The faults that every test lets pass."""
+        others = {*self.caught, *self.left_out}
+        return tuple(name for name in self.faults if name not in others)
+
+    @property
+    def inexpressible(self) -> Mapping[str, str]:
         """The faults that no form among the tests' expresses, with the reason."""
-        found = {name: reason for test in self.tests for name, reason in test.hidden.items()}
+        found = {name: reason for test in self.tests for name, reason in test.inexpressible.items()}
         faults = set(self.faults)
         return {name: reason for name, reason in found.items() if name not in faults}
 
@@ -134,13 +153,13 @@ class Grade:
         return len(self.caught) / max(1, len(self.faults))
 
     @property
-    def unsound(self) -> tuple[TestGrade, ...]:
+    def refusing(self) -> tuple[TestGrade, ...]:
         """The tests that refuse a right variant."""
         return tuple(test for test in self.tests if test.refused)
 
     def exit_code(self, min_score: float = 0.0) -> int:
         """Return 1 where a right variant is refused or the score, in percent, stays below ``min_score``, else 0."""
-        return int(bool(self.unsound) or not 100 * self.score >= min_score)
+        return int(bool(self.refusing) or not 100 * self.score >= min_score)
 
     def as_data(self, min_score: float = 0.0) -> dict[str, Any]:
         """Return the JSON report."""
@@ -151,7 +170,8 @@ class Grade:
             "score": self.score,
             "caught": list(self.caught),
             "missed": {name: meaning(name) for name in self.missed},
-            "inexpressible": dict(self.hidden),
+            "left_out": list(self.left_out),
+            "inexpressible": dict(self.inexpressible),
             "exit_code": self.exit_code(min_score),
             "seconds": round(self.seconds, 3),
             "tests": [test.as_data() for test in self.tests],

@@ -24,7 +24,7 @@ def lines(grade: Grade) -> Iterator[str]:
     if any(test.sound for test in grade.tests):
         yield from _by_family(grade)
         yield from _passing("lets pass" if len(grade.tests) == 1 else "what no test catches", grade.missed)
-    yield from _hidden(grade)
+    yield from _inexpressible(grade)
     yield f"{len(grade.caught)} of {len(grade.faults)} faults caught in {grade.seconds:.1f} s: {_percent(grade.score)}"
 
 
@@ -36,11 +36,13 @@ def _of_test(test: TestGrade) -> Iterator[str]:
     for told, names in _grouped({name: f"{o.status}, {o.message}" for name, o in test.refused.items()}).items():
         yield f"  it refuses right code, {', '.join(names)}: {told}"
     if test.sound:
-        yield from _wrapped(f"  it accepts {len(test.rights)} right variants: ", tuple(test.rights))
+        yield from _wrapped(f"  it accepts {len(test.accepted)} right variants: ", test.accepted)
     for status, what in (("hung", "it took too long on"), ("crashed", "it ended its process on")):
         found = [name for name, outcome in test.faults.items() if outcome.status == status]
         if found and test.sound:
             yield from _wrapped(f"  {what}: ", found)
+    if test.left_out and test.sound:
+        yield f"  then {len(test.left_out)} faults were left out: they count as not caught, but not as let pass"
 
 
 def _score(caught: Sequence[str], faults: Sequence[str]) -> str:
@@ -58,8 +60,8 @@ def _passing(title: str, names: Sequence[str]) -> Iterator[str]:
         yield from (f"  {name:{width}}  {meaning(name)}" for name in names)
 
 
-def _hidden(grade: Grade) -> Iterator[str]:
-    by_reason = _grouped(grade.hidden)
+def _inexpressible(grade: Grade) -> Iterator[str]:
+    by_reason = _grouped(grade.inexpressible)
     if by_reason:
         yield f"\nwhat {', '.join(dict.fromkeys(t.form for t in grade.tests))} cannot express"
         for reason, names in by_reason.items():

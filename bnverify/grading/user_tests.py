@@ -26,7 +26,7 @@ from bnverify.errors import BnverifyError, UsageError
 from bnverify.faults.catalogue import names
 from bnverify.grading.expressing import faults, rights
 from bnverify.grading.forms import form_of
-from bnverify.grading.grades import Grade, Outcome, TestGrade
+from bnverify.grading.grades import LEFT_OUT, Grade, Outcome, TestGrade
 
 TIMEOUT = 20.0
 """Seconds that one run of a test may take."""
@@ -35,7 +35,11 @@ COLLECTION = 120.0
 PROBLEMS = ("ERROR:", "INTERNALERROR>", "E ")
 """How pytest begins the lines that say why it stopped."""
 HANGS = 3
-"""Runs of a test that take too long before the rest of its runs is left out."""
+"""Runs of a test that take too long, in one worker's share, before the rest of its runs there is left out."""
+OVERWRITING = ("input-overwritten", "parameter-overwritten", "upstream-overwritten", "input-as-missing-statistics")
+"""Faults that write into the caller's arrays: what a module keeps is no longer what it was, for whatever runs next. Each
+runs in a worker of its own, after all others.
+"""
 
 
 def grade_tests(
@@ -64,9 +68,9 @@ def grade_tests(
         _ = form_of(form)
     started = time.perf_counter()
     tests = _collected(target, form)
-    variants, hidden = _variants(set(tests.values()), only, right)
+    variants, inexpressible = _variants(set(tests.values()), only, right)
     runs = _run(target, form, variants, workers, timeout)
-    graded = tuple(_graded(test, name, runs, variants[name], hidden[name]) for test, name in tests.items())
+    graded = tuple(_graded(test, name, runs, variants[name], inexpressible[name]) for test, name in tests.items())
     return Grade(target, graded, time.perf_counter() - started)
 
 
@@ -106,7 +110,7 @@ def _variants(
     forms: set[str], only: Sequence[str] | None, right: Sequence[str] | None
 ) -> tuple[dict[str, list[str]], dict[str, Mapping[str, str]]]:
     """Return the variants of each form, right ones first, and the faults that it cannot express."""
-    variants, hidden = {}, {}
+    variants, inexpressible = {}, {}
     _require_known("fault", only, names())
     for name in forms:
         form = form_of(name)
@@ -116,8 +120,8 @@ def _variants(
             *(n for n in rights(form) if right is None or n in right),
             *(n for n in can if only is None or n in only),
         ]
-        hidden[name] = cannot
-    return variants, hidden
+        inexpressible[name] = cannot
+    return variants, inexpressible
 
 
 def _require_known(what: str, given: Sequence[str] | None, known: Collection[str]) -> None:
@@ -176,19 +180,38 @@ def _run(
     target: str, form: str | None, variants: Mapping[str, Sequence[str]], workers: int, timeout: float
 ) -> dict[tuple[str, str], Outcome]:
     """Return the outcome of each test on each variant, the variants shared among workers."""
-    shares = [Job(target, form, {name: them[k::workers] for name, them in variants.items()}) for k in range(workers)]
+    shares = [_jobs(target, form, {name: them[k::workers] for name, them in variants.items()}) for k in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
-        running = [pool.submit(_share, job, timeout) for job in shares]
+        running = [pool.submit(_share, jobs, timeout) for jobs in shares]
         try:
             return {key: outcome for one in running for key, outcome in one.result().items()}
         except BaseException:
-            for job in shares:
-                job.end()
+            for jobs in shares:
+                for job in jobs:
+                    job.end()
             raise
 
 
-def _share(job: Job, timeout: float) -> dict[tuple[str, str], Outcome]:
-    """Run a share to its end, with another worker after each that hangs or ends early.
+def _jobs(target: str, form: str | None, share: Mapping[str, Sequence[str]]) -> list[Job]:
+    """Return the jobs of a share, one after the other: what writes into the caller's arrays comes last, each by itself."""
+    parts = [{name: [v for v in them if v not in OVERWRITING] for name, them in share.items()}]
+    parts += [{name: [v for v in them if v == fault] for name, them in share.items()} for fault in OVERWRITING]
+    return [Job(target, form, part) for part in parts if any(part.values())]
+
+
+def _share(jobs: Sequence[Job], timeout: float) -> dict[tuple[str, str], Outcome]:
+    """Run the jobs of a share; a test that is given up in one of them is left out of those behind."""
+    found: dict[tuple[str, str], Outcome] = {}
+    without: list[str] = []
+    for job in jobs:
+        job.without = without
+        found |= _job(job, timeout)
+        without = job.without
+    return found
+
+
+def _job(job: Job, timeout: float) -> dict[tuple[str, str], Outcome]:
+    """Run a job to its end, with another worker after each that hangs or ends early.
 
     Raises:
         UsageError: a worker ends before it runs anything.
@@ -284,15 +307,19 @@ def _last_line(output: IO[bytes], heads: Sequence[str] = ()) -> str:
 
 
 def _graded(
-    test: str, form: str, runs: Mapping[tuple[str, str], Outcome], variants: Sequence[str], hidden: Mapping[str, str]
+    test: str,
+    form: str,
+    runs: Mapping[tuple[str, str], Outcome],
+    variants: Sequence[str],
+    inexpressible: Mapping[str, str],
 ) -> TestGrade:
     """Return the grade of one test."""
     right = rights(form_of(form))
-    of = {variant: runs.get((test, variant), Outcome("left out")) for variant in variants}
+    of = {variant: runs.get((test, variant), Outcome(LEFT_OUT)) for variant in variants}
     return TestGrade(
         test,
         form,
         rights={v: o for v, o in of.items() if v in right},
         faults={v: o for v, o in of.items() if v not in right},
-        hidden=hidden,
+        inexpressible=inexpressible,
     )

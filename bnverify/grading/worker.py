@@ -68,11 +68,13 @@ class Session:
         _ = os.write(self.channel, (json.dumps({"event": event, **fields}) + "\n").encode())
 
     def pytest_configure(self) -> None:
-        """Let Hypothesis remember nothing, for what one fault fails is no example for the next, and shrink nothing."""
+        """Let Hypothesis remember nothing, for what one fault fails is no example for the next, draw the same in every grade,
+        and shrink nothing.
+        """
         from hypothesis import Phase, settings
 
         phases = [p for p in Phase if p not in (Phase.shrink, Phase.explain)]
-        settings.register_profile("bnverify-grade", database=None, phases=phases)
+        settings.register_profile("bnverify-grade", database=None, derandomize=True, phases=phases)
         settings.load_profile("bnverify-grade")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
