@@ -14,14 +14,14 @@ from bnverify.layout import channel_layout, sample_axis
 
 
 class _WithVariance(GeneratedNumpy):
-    """The right code, in which another number is averaged into running_var than v m/(m - 1)."""
+    """The right code, in which another number is averaged into running_var than v m/(m - 1), where that one is right."""
 
     def forward(
         self, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, eps: float, update_rate: float, training: bool
     ) -> Forward:
         out = super().forward(x, gamma, beta, mean, var, eps=eps, update_rate=update_rate, training=training)
         axes, _, m = channel_layout(x.shape, self.convention.channel_axis)
-        if not training or m < 2:
+        if not training or m < 2 or not self.convention.correction:
             return out
         with np.errstate(all="ignore"):
             batch = x.astype(np.float64).var(axis=axes) * self.factor(x, m)
@@ -64,6 +64,8 @@ class CorrectionInTheTypeOfX(_WithVariance):
 class AverageCorrected(GeneratedNumpy):
     def forward(self, x: Any, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         kept = self.convention
+        if not kept.correction:
+            return super().forward(x, *arguments, eps=eps, update_rate=update_rate, training=training)
         self.convention = kept.changed({"correction": "0"})
         try:
             out = super().forward(x, *arguments, eps=eps, update_rate=update_rate, training=training)

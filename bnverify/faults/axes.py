@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.faults.moments import Keeping
 from bnverify.faults.placement import is_channels_last
-from bnverify.faults.structural import WithY, fault
+from bnverify.faults.structural import Keeping, WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 from bnverify.precision import is_half
@@ -108,7 +107,7 @@ class SqueezedBeforeStatistics(WithY):
 
 @fault(
     "gamma-along-samples",
-    "gamma of shape (C, 1, ...) broadcasts along the samples, where one is or as many as channels",
+    "gamma of shape (C, 1, ...) broadcasts along the samples where there is one sample, or as many as channels",
 )
 class GammaAlongSamples(WithY):
     """One sample becomes C; C samples are each multiplied by a gamma of their own; right otherwise."""
@@ -125,7 +124,7 @@ class GammaAlongSamples(WithY):
             return (x_hat * along + beta.reshape(shape)).astype(x.dtype)
 
 
-@fault("half-channels-last-nan", "dx of a channels-last float16 x is NaN")
+@fault("half-channels-last-nan", "dx of a channels-last float16 x is NaN in training")
 class HalfChannelsLastNan(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, *others = super().backward(saved, dy)
@@ -134,7 +133,8 @@ class HalfChannelsLastNan(GeneratedNumpy):
 
 
 @fault(
-    "half-channels-last-inference", "inference on a channels-last half x reads gamma and the statistics one channel off"
+    "half-channels-last-inference",
+    "inference on a channels-last half x reads parameters and statistics one channel off",
 )
 class HalfChannelsLastInference(GeneratedNumpy):
     def forward(self, x: Any, *vectors: Any, training: bool, **settings: Any) -> Forward:

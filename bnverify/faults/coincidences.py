@@ -41,7 +41,7 @@ class SamplesAsChannels(_AtAxisOne):
 class HeightAsChannels(_AtAxisOne):
     def confused(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         same = [k for k in range(2, x.ndim) if x.shape[k] == x.shape[1] > 1]
-        return self.along(x, gamma, beta, same[0], eps) if same else y
+        return self.along(x, gamma, beta, same[-1], eps) if same else y
 
 
 @fault("gamma-along-rows", "gamma is not reshaped: where rows are as long as C it is broadcast along them")
@@ -95,11 +95,11 @@ class OneChannelGammaIgnored(GeneratedNumpy):
 
 
 @fault("one-sample-as-inference", "a batch of one sample is taken for inference: the stored statistics normalize it")
-class OneSampleAsInference(WithY):
+class OneSampleAsInference(GeneratedNumpy):
     def forward(
         self, x: Any, gamma: Any, beta: Any, *state: Any, eps: float, update_rate: float, training: bool
     ) -> Forward:
-        out = GeneratedNumpy.forward(self, x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
+        out = super().forward(x, gamma, beta, *state, eps=eps, update_rate=update_rate, training=training)
         if not training or self.convention.channel_axis == 0 or len(x) != 1:
             return out
         y = self.code.inference(x, gamma, beta, *state, eps, channel_axis=self.convention.channel_axis)
@@ -107,11 +107,9 @@ class OneSampleAsInference(WithY):
 
 
 @fault(
-    "one-row-reduced-away", "planes of one row are squeezed: their columns count as samples, each averaged by itself"
+    "one-row-reduced-away", "planes of one row lose it, and every column is normalized by the statistics of the first"
 )
 class OneRowReducedAway(_AtAxisOne):
-    """The statistics of a plane (1, W) are those of its first column."""
-
     def confused(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         if x.ndim != 4 or x.shape[2] != 1 or x.shape[3] < 2 or len(x) < 2:
             return y

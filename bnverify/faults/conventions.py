@@ -55,12 +55,13 @@ class GammaPinned(_OtherGamma):
 class _OtherRoot(GeneratedNumpy):
     """The inverse deviation is another function i(v) of the variance; half types are computed in float32."""
 
-    jvp: Any = None
-    double_backward: Any = None
-
     def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
-        """Return i(v) in training, and -2 i'(v)/i(v)³, which is 1 for the root of v + eps."""
+        """Return i(v) in training, and p = -2 i'(v)/i(v)³, which is 1 for the root of v + eps."""
         raise NotImplementedError
+
+    def curvature(self, path: Any) -> Any:
+        """Return 4 i''(v)/i(v)⁵ for this p, which is 3 for the root of v + eps."""
+        return 3 * path * path
 
     def stored_inverse(self, var: Any, eps: Any) -> Any:
         """Return i(v) in inference: what it is in training, unless the count matters."""
@@ -71,7 +72,7 @@ class _OtherRoot(GeneratedNumpy):
     ) -> Forward:
         out = super().forward(x, gamma, beta, *state, training=training, eps=eps, **settings)
         if not x.size:
-            return out
+            return out._replace(saved=(out.saved, None))
         axes, shape, count = channel_layout(x.shape, self.convention.channel_axis)
         wide = np.result_type(x.dtype, np.float32)
         own, shift, mean, var = (v.astype(wide).reshape(shape) for v in (gamma, beta, *state))
@@ -84,19 +85,64 @@ class _OtherRoot(GeneratedNumpy):
                 inv_std = self.stored_inverse(var, wide.type(eps))
             x_hat = centred * inv_std
             y = x_hat * own + shift
-        return out._replace(y=y.astype(x.dtype), saved=(x_hat, own * inv_std, path, gamma.dtype))
+        return out._replace(y=y.astype(x.dtype), saved=(out.saved, (x_hat, own, inv_std, path, gamma.dtype)))
+
+    def mean(self, values: Any) -> Any:
+        """Return the mean of every channel, shaped to broadcast."""
+        axes, _, _ = channel_layout(values.shape, self.convention.channel_axis)
+        return values.mean(axis=axes, keepdims=True)
+
+    def total(self, values: Any, kind: Any) -> Any:
+        """Return the sum of every channel, (C,), in this type."""
+        axes, _, _ = channel_layout(values.shape, self.convention.channel_axis)
+        return values.sum(axis=axes).astype(kind)
+
+    def through(self, values: Any, x_hat: Any, path: Any) -> Any:
+        """Return what a change of x, over s, makes of x_hat; in inference the statistics stay."""
+        if path is None:
+            return values
+        with np.errstate(invalid="ignore"):
+            return values - self.mean(values) - x_hat * (path * self.mean(values * x_hat))
 
     def backward(self, saved: Any, dy: Any) -> Any:
-        x_hat, gain, path, own = saved
-        axes, _, _ = channel_layout(dy.shape, self.convention.channel_axis)
+        inner, found = saved
+        if found is None:
+            return super().backward(inner, dy)
+        x_hat, gamma, inv_std, path, own = found
         wide = dy.astype(x_hat.dtype, copy=False)
-        dgamma, dbeta = (wide * x_hat).sum(axis=axes).astype(own), wide.sum(axis=axes).astype(own)
-        if path is None:
-            return (gain * wide).astype(dy.dtype), dgamma, dbeta
-        with np.errstate(invalid="ignore"):
-            along = path * (wide * x_hat).mean(axis=axes, keepdims=True)
-            dx = gain * (wide - wide.mean(axis=axes, keepdims=True) - x_hat * along)
-        return dx.astype(dy.dtype), dgamma, dbeta
+        dx = gamma * inv_std * self.through(wide, x_hat, path)
+        return dx.astype(dy.dtype), self.total(wide * x_hat, own), self.total(wide, own)
+
+    def jvp(self, saved: Any, dx: Any, dgamma: Any, dbeta: Any) -> Any:
+        inner, found = saved
+        if found is None:
+            return super().jvp(inner, dx, dgamma, dbeta)
+        x_hat, gamma, inv_std, path, _ = found
+        wide, scale, shift = self.widened(dx, dgamma, dbeta, x_hat)
+        dy = scale * x_hat + gamma * inv_std * self.through(wide, x_hat, path) + shift
+        return dy.astype(dx.dtype)
+
+    def double_backward(self, saved: Any, dy: Any, ddx: Any, ddgamma: Any, ddbeta: Any) -> Any:
+        inner, found = saved
+        if found is None:
+            return super().double_backward(inner, dy, ddx, ddgamma, ddbeta)
+        x_hat, gamma, inv_std, path, own = found
+        wide, scale, _ = self.widened(ddx, ddgamma, ddbeta, x_hat)
+        upstream = dy.astype(x_hat.dtype, copy=False)
+        along = inv_std * self.through(upstream, x_hat, path)
+        second_x = scale * along
+        if path is not None:
+            a, b = wide - self.mean(wide), upstream - self.mean(upstream)
+            of_a, of_b = self.mean(a * x_hat), self.mean(b * x_hat)
+            bent = self.curvature(path) * of_a * of_b - path * self.mean(a * b)
+            second_x = second_x + gamma * inv_std**2 * (x_hat * bent - path * (a * of_b + b * of_a))
+        return second_x.astype(dy.dtype), self.total(wide * along, own), self.jvp(saved, ddx, ddgamma, ddbeta)
+
+    def widened(self, dx: Any, dgamma: Any, dbeta: Any, x_hat: Any) -> tuple[Any, Any, Any]:
+        """Return a direction in the type of x_hat, shaped to broadcast."""
+        _, shape, _ = channel_layout(x_hat.shape, self.convention.channel_axis)
+        wide, scale, shift = (v.astype(x_hat.dtype, copy=False) for v in (dx, dgamma, dbeta))
+        return wide, scale.reshape(shape), shift.reshape(shape)
 
 
 @fault("corrected-throughout", "x is divided by the root of the variance over m - 1, and dx is that of this function")
@@ -126,6 +172,9 @@ class EpsBesideTheRoot(_OtherRoot):
     def inverse(self, var: Any, eps: Any, count: int) -> tuple[Any, Any]:
         sigma = np.sqrt(var)
         return 1 / (sigma + eps), (sigma + eps) / sigma
+
+    def curvature(self, path: Any) -> Any:
+        return path * path * (2 + path)
 
 
 @fault("eps-in-float32", "eps is kept in float32, so that beside data of float64 it is another number")

@@ -13,7 +13,7 @@ from bnverify.faults.structural import WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 
-RAISES = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
+TAKES_EMPTY = Convention(name="generated-empty", correction=1, one_value="beta", empty="empty")
 
 
 class _OfOneValue(GeneratedNumpy):
@@ -70,15 +70,16 @@ class OneSampleNan(GeneratedNumpy):
 
 @fault("empty-batch-averaged", "an empty batch moves the state towards the mean 0 and the variance 0")
 class EmptyBatchAveraged(GeneratedNumpy):
-    def __init__(self, convention: Convention = RAISES) -> None:
+    def __init__(self, convention: Convention = TAKES_EMPTY) -> None:
         super().__init__(convention)
 
     def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
-        if x.size:
-            return super().forward(x, *arguments, **settings)
+        out = super().forward(x, *arguments, **settings)
+        if x.size or not settings["training"]:
+            return out
         keep = 1 - settings["update_rate"]
         mean, var = (v * v.dtype.type(keep) for v in arguments[2:])
-        return Forward(x.copy(), mean, var)
+        return out._replace(running_mean=mean, running_var=var)
 
 
 @fault("one-value-nan", "one value a channel gives NaN")
@@ -105,45 +106,23 @@ class OneValueNanState(GeneratedNumpy):
 
 @fault("empty-batch-nan-state", "an empty batch writes NaN into running_mean and decays running_var")
 class EmptyBatchNanState(GeneratedNumpy):
-    def __init__(self, convention: Convention = RAISES) -> None:
+    def __init__(self, convention: Convention = TAKES_EMPTY) -> None:
         super().__init__(convention)
 
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        if x.size:
-            return super().forward(
-                x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
-            )
-        nothing = running_mean.dtype.type(np.nan)
-        return Forward(x.copy(), running_mean * nothing, running_var * running_var.dtype.type(1 - update_rate))
+    def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
+        out = super().forward(x, *arguments, **settings)
+        if x.size or not settings["training"]:
+            return out
+        mean, var = arguments[2:]
+        keep = var.dtype.type(1 - settings["update_rate"])
+        return out._replace(running_mean=mean * mean.dtype.type(np.nan), running_var=var * keep)
 
 
 @fault("empty-batch-accepted", "an empty batch leaves y of another shape")
-class EmptyBatchAccepted(EmptyBatchNanState):
-    def forward(
-        self,
-        x: Any,
-        gamma: Any,
-        beta: Any,
-        running_mean: Any,
-        running_var: Any,
-        *,
-        eps: float,
-        update_rate: float,
-        training: bool,
-    ) -> Forward:
-        if x.size:
-            return GeneratedNumpy.forward(
-                self, x, gamma, beta, running_mean, running_var, eps=eps, update_rate=update_rate, training=training
-            )
-        return Forward(x.reshape(0), running_mean, running_var)
+class EmptyBatchAccepted(GeneratedNumpy):
+    def __init__(self, convention: Convention = TAKES_EMPTY) -> None:
+        super().__init__(convention)
+
+    def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
+        out = super().forward(x, *arguments, **settings)
+        return out if x.size else out._replace(y=out.y.reshape(0))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.faults.moments import Keeping, OwnMoments
-from bnverify.faults.structural import WithY, fault
+from bnverify.faults.moments import OwnMoments
+from bnverify.faults.structural import Keeping, WithY, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.faults.structural import Remembering, WithY, fault
+from bnverify.faults.structural import Keeping, Remembering, WithY, fault
 from bnverify.implementation import Forward
 
 RARELY = 20
@@ -19,22 +19,22 @@ RARELY = 20
     "saved-values-shared",
     "mean and 1/s are saved for the backward pass in one buffer: the latest forward pass is in it",
 )
-class SavedValuesShared(Remembering):
+class SavedValuesShared(Keeping, Remembering):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         if not training:
-            return out
-        mode, x, gamma, mean, inv_std = out.saved
+            return out._replace(saved=(out.saved, None))
+        _, _, gamma, *statistics = out.saved
         key = gamma.shape, gamma.dtype
-        self.memory[key] = mean, inv_std
-        return out._replace(saved=(mode, x, gamma, key, None))
+        self.memory[key] = statistics
+        return out._replace(saved=(out.saved, key))
 
     def backward(self, saved: Any, dy: Any) -> Any:
-        mode, *rest = saved
-        if not mode:
-            return super().backward(saved, dy)
-        x, gamma, key, _ = rest
-        return super().backward((True, x, gamma, *self.memory[key]), dy)
+        inner, key = saved
+        if key is None:
+            return super().backward(inner, dy)
+        training, x, gamma, *_ = inner
+        return super().backward((training, x, gamma, *self.memory[key]), dy)
 
 
 @fault(
@@ -121,4 +121,4 @@ class GradientsAccumulate(Remembering):
         key = dgamma.shape, dgamma.dtype
         before = self.memory.get(key, (0, 0))
         self.memory[key] = dgamma + before[0], dbeta + before[1]
-        return dx, *(v.astype(dy.dtype) for v in self.memory[key])
+        return dx, *(v.copy() for v in self.memory[key])

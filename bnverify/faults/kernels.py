@@ -218,7 +218,7 @@ class TailOf1024NotInGradients(GeneratedNumpy):
         return dx, dgamma, dbeta
 
 
-@fault("tail-of-128-twice", "a plane that is not a multiple of 128 has its last block moved back: values count twice")
+@fault("tail-of-128-twice", "the last block of 128 values of a channel is moved back to be whole: values count twice")
 class TailOf128Twice(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         _, shape, count = channel_layout(x.shape, self.convention.channel_axis)
@@ -230,11 +230,10 @@ class TailOf128Twice(WithY):
 
 
 @fault(
-    "tail-of-4-strided-by-one", "the sums of dx walk through the values behind whole vectors of 4 at the wrong stride"
+    "tail-of-4-strided-by-one",
+    "dx reads dy behind whole vectors of 4 at the stride 0: every value of the tail is the first",
 )
 class TailOf4StridedByOne(GeneratedNumpy):
-    """Every value of the tail is the first of it."""
-
     def backward(self, saved: Any, dy: Any) -> Any:
         if not saved[0] or dy.size == 0:
             return super().backward(saved, dy)

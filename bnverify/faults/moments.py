@@ -52,18 +52,6 @@ class OwnMoments(GeneratedNumpy):
         return Forward(y, new_mean, new_var, (True, x, gamma, mean, inv_std))
 
 
-class Keeping(GeneratedNumpy):
-    """Saves something of its own for the backward pass: (what the right code saves, that)."""
-
-    def jvp(self, saved: Any, *direction: Any) -> Any:
-        """Return the tangent of y from what the right code saved."""
-        return super().jvp(saved[0], *direction)
-
-    def double_backward(self, saved: Any, *arguments: Any) -> tuple[Any, Any, Any]:
-        """Return the second gradients from what the right code saved."""
-        return super().double_backward(saved[0], *arguments)
-
-
 def weighted(rows: Any, weights: Any, count: int) -> tuple[Any, Any]:
     """Return mean and variance of rows (C, m) whose values are added up as often as ``weights`` (m,) say, over ``count``."""
     mean = (rows * weights).sum(axis=1) / count

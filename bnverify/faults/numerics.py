@@ -137,16 +137,33 @@ class EpsIgnored(GeneratedNumpy):
         return super().forward(*arguments, eps=1e-5, update_rate=update_rate, training=training)
 
 
+@fault("inference-eps-fixed", "inference uses 1e-5 whatever eps is given")
+class InferenceEpsFixed(GeneratedNumpy):
+    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
+        return super().forward(*arguments, eps=eps if training else 1e-5, update_rate=update_rate, training=training)
+
+
 @fault("float32-inside", "float64 is computed in float32")
 class Float32Inside(GeneratedNumpy):
+    """Every result has the type that it should have."""
+
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
-        dtype = arguments[0].dtype
-        out = super().forward(
-            *(a.astype(np.float32) for a in arguments), eps=eps, update_rate=update_rate, training=training
-        )
-        y, mean, var = (v.astype(dtype) for v in out[:3])
-        return Forward(y, mean, var, (dtype, out.saved))
+        x, gamma, _, *state = arguments
+        narrow = (v.astype(np.float32) for v in arguments)
+        y, mean, var, saved = super().forward(*narrow, eps=eps, update_rate=update_rate, training=training)
+        kept, moved = (v.dtype for v in state)
+        return Forward(y.astype(x.dtype), mean.astype(kept), var.astype(moved), (saved, (x.dtype, gamma.dtype)))
 
     def backward(self, saved: Any, dy: Any) -> Any:
-        dtype, inner = saved
-        return tuple(v.astype(dtype) for v in super().backward(inner, dy.astype(np.float32)))
+        inner, (kind, own) = saved
+        found = super().backward(inner, dy.astype(np.float32))
+        return tuple(v.astype(to) for v, to in zip(found, (kind, own, own), strict=True))
+
+    def jvp(self, saved: Any, *direction: Any) -> Any:
+        inner, (kind, _) = saved
+        return super().jvp(inner, *(v.astype(np.float32) for v in direction)).astype(kind)
+
+    def double_backward(self, saved: Any, *arguments: Any) -> Any:
+        inner, (kind, own) = saved
+        found = super().double_backward(inner, *(v.astype(np.float32) for v in arguments))
+        return tuple(v.astype(to) for v, to in zip(found, (kind, own, kind), strict=True))

@@ -65,7 +65,7 @@ class UpstreamReadByStridesOfX(GeneratedNumpy):
         return super().backward(saved, read_by(dy, strides_of(x)) if is_channels_last(x) else dy)
 
 
-@fault("upstream-expanded-summed-once", "sums over dy run over the elements in memory, of which stride 0 leaves few")
+@fault("upstream-expanded-summed-once", "dbeta sums dy over the elements in memory, of which stride 0 leaves few")
 class UpstreamExpandedSummedOnce(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)

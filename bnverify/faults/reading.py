@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnverify.adapters.generated import GeneratedNumpy
-from bnverify.faults.structural import Remembering, fault
+from bnverify.faults.structural import Keeping, Remembering, fault
 from bnverify.implementation import Forward
 from bnverify.layout import channel_layout
 
@@ -81,7 +81,7 @@ class GradientsByMovingAverage(GeneratedNumpy):
 
 
 @fault("dx-written-into-y", "the backward pass uses the memory of y for dx")
-class DxWrittenIntoY(GeneratedNumpy):
+class DxWrittenIntoY(Keeping):
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
         return out._replace(saved=(out.saved, out.y))

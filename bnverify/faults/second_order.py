@@ -1,4 +1,4 @@
-"""Seeded faults of tangents and double backward passes that no formula shows: the wrong mode."""
+"""Seeded faults of tangents and double backward passes that no formula shows: the wrong mode, strides not looked at."""
 # pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations

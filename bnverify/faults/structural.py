@@ -11,7 +11,7 @@ import numpy as np
 from bnverify.adapters.generated import GeneratedNumpy
 from bnverify.convention import PRESETS, Convention
 from bnverify.implementation import Forward
-from bnverify.layout import channel_layout, rows_of
+from bnverify.layout import channel_layout, rows_of, sample_axis
 
 FAULTS: dict[str, tuple[Any, str]] = {}
 """Each fault and its meaning, by name: an Implementation, a layer of Torch with BatchNorm's constructor, or a function in
@@ -72,6 +72,18 @@ class Remembering(GeneratedNumpy):
         self.memory: dict[Any, Any] = {}
 
 
+class Keeping(GeneratedNumpy):
+    """Saves something of its own for the backward pass: (what the right code saves, that)."""
+
+    def jvp(self, saved: Any, *direction: Any) -> Any:
+        """Return the tangent of y from what the right code saved."""
+        return super().jvp(saved[0], *direction)
+
+    def double_backward(self, saved: Any, *arguments: Any) -> tuple[Any, Any, Any]:
+        """Return the second gradients from what the right code saved."""
+        return super().double_backward(saved[0], *arguments)
+
+
 @fault("identity", "y is x itself")
 class Identity(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
@@ -102,7 +114,8 @@ class OnePassVariance(WithY):
 class InstanceStatistics(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         axes, _, _ = channel_layout(x.shape, self.convention.channel_axis)
-        first = x[: max(1, x.shape[0] // 2)]
+        along = sample_axis(x.shape, self.convention.channel_axis)
+        first = x.take(range(max(1, x.shape[along] // 2)), axis=along)
         return self.normalized(
             x, gamma, beta, first.mean(axis=axes, keepdims=True), first.var(axis=axes, keepdims=True), eps
         )
@@ -178,7 +191,7 @@ class GradientNan(GeneratedNumpy):
         return dx, dgamma, dbeta
 
 
-@fault("parameter-gradient-shape", "dgamma and dbeta keep the reduced axes")
+@fault("parameter-gradient-shape", "dgamma and dbeta are rows, (1, C)")
 class ParameterGradientShape(GeneratedNumpy):
     def backward(self, saved: Any, dy: Any) -> Any:
         dx, dgamma, dbeta = super().backward(saved, dy)
@@ -212,15 +225,15 @@ class StateUpdatedTwice(GeneratedNumpy):
     "differs-under-gradients",
     "the backward pass decays the state that the forward pass left once more, by 1 - update_rate",
 )
-class DiffersUnderGradients(GeneratedNumpy):
+class DiffersUnderGradients(Keeping):
     """In place: a training step with gradients leaves another state than one without."""
 
     def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Forward:
         out = super().forward(*arguments, eps=eps, update_rate=update_rate, training=training)
-        return out._replace(saved=(out.saved, out.running_mean, out.running_var, update_rate))
+        return out._replace(saved=(out.saved, (out.running_mean, out.running_var, update_rate)))
 
     def backward(self, saved: Any, dy: Any) -> Any:
-        inner, mean, var, rate = saved
+        inner, (mean, var, rate) = saved
         if inner[0]:
             mean *= mean.dtype.type(1 - rate)
             var *= var.dtype.type(1 - rate)

@@ -63,9 +63,3 @@ class MergeEmptyNan(GeneratedNumpy):
     def merge(self, a: Any, b: Any) -> Any:
         count, mean, m2 = super().merge(a, b)
         return count, mean + np.nan if a[0] == 0 or b[0] == 0 else mean, m2
-
-
-@fault("inference-eps-fixed", "inference uses 1e-5 whatever eps is given")
-class InferenceEpsFixed(GeneratedNumpy):
-    def forward(self, *arguments: Any, eps: float, update_rate: float, training: bool) -> Any:
-        return super().forward(*arguments, eps=eps if training else 1e-5, update_rate=update_rate, training=training)

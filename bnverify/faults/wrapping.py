@@ -84,7 +84,7 @@ class HalfSumsBeyond500(WithY):
         return y * x.dtype.type(np.nan) if broken else y
 
 
-@fault("sums-in-half", "half data are summed in their own type, one by one")
+@fault("sums-in-half", "half data are summed in their own type, one by one, in y alone")
 class SumsInHalf(WithY):
     def wrong_y(self, x: Any, gamma: Any, beta: Any, eps: float, y: Any) -> Any:
         if not is_half(x):
