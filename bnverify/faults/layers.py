@@ -268,7 +268,8 @@ class UntrackedByInitial(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if self.training or self.running_mean is not None:
             return super().forward(input)
-        mean = torch.zeros(self.num_features, dtype=input.dtype)
+        like = input if self.weight is None else self.weight
+        mean = torch.zeros(self.num_features, dtype=like.dtype, device=like.device)
         return F.batch_norm(input, mean, mean + 1, self.weight, self.bias, False, 0.0, self.eps)
 
 

@@ -124,7 +124,8 @@ class UntrackedTrainingByInitial(Layer):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.running_mean is not None:
             return super().forward(input)
-        mean = torch.zeros(self.num_features, dtype=input.dtype if self.weight is None else self.weight.dtype)
+        like = input if self.weight is None else self.weight
+        mean = torch.zeros(self.num_features, dtype=like.dtype, device=like.device)
         return F.batch_norm(input, mean, mean + 1, self.weight, self.bias, False, 0.0, self.eps)
 
 
