@@ -131,6 +131,17 @@ def test_the_memory_format_of_y_and_dx_is_that_of_x() -> None:
 
 
 @each_mode
+def test_an_empty_batch_has_second_gradients_of_zero(training: bool) -> None:
+    for one in pair("BatchNorm2d"):
+        one.train(training)
+        x = torch.empty((0, C, 3, 2), dtype=torch.float64, requires_grad=True)
+        dx, dgamma = torch.autograd.grad((one(x) ** 2).sum(), (x, one.weight), create_graph=True)
+        by_x, by_gamma = torch.autograd.grad(dx.sum() + dgamma.sum(), (x, one.weight))
+        assert by_x.shape == x.shape
+        assert by_gamma.tolist() == [0.0] * C
+
+
+@each_mode
 def test_an_empty_batch_gives_an_empty_y_and_leaves_the_statistics(training: bool) -> None:
     layer, theirs = pair("BatchNorm2d")
     x = torch.empty((0, C, 3, 2), dtype=torch.float64)

@@ -68,8 +68,11 @@ class _Generated(Implementation):
         return function(dx, dgamma, dbeta, *rest, channel_axis=self.convention.channel_axis)
 
     def double_backward(self, saved: Any, dy: Any, ddx: Any, ddgamma: Any, ddbeta: Any) -> tuple[Any, Any, Any]:
-        """Return the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy."""
+        """Return the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy; of no values, zeros."""
         training, *rest = saved
+        if training and 0 in dy.shape:
+            x, gamma = rest[:2]
+            return 0 * x, 0 * gamma, 0 * dy
         function = self.code.training_double_backward if training else self.code.inference_double_backward
         axis = self.convention.channel_axis
         second_x, second_gamma, second_dy = function(ddx, ddgamma, ddbeta, dy, *rest, channel_axis=axis)

@@ -55,8 +55,10 @@ def tangent(training: bool, tangents: tuple[Tensor, ...], x: Tensor, gamma: Tens
 def second(
     training: bool, upstream: tuple[Tensor, ...], dy: Tensor, x: Tensor, gamma: Tensor, saved: Saved, eps: float
 ) -> tuple[Tensor, ...]:
-    """Return the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy."""
+    """Return the gradients of <ddx, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by x, gamma and dy; of no values, zeros."""
     ddx, ddgamma, ddbeta = upstream
+    if training and not x.numel():
+        return torch.zeros_like(x), torch.zeros_like(gamma), torch.zeros_like(dy)
     if training:
         return code.training_double_backward(ddx, ddgamma, ddbeta, dy, x, gamma, *saved)
     mean, var = saved
