@@ -96,6 +96,7 @@ class Counterexample:
     def filename(self) -> str:
         """A file's name that equal counterexamples share: the property, and a digest of all that is checked."""
         checked = {k: v for k, v in self.to_data().items() if k not in ("version", "message", "environment")}
+        checked["target"] = self.target.replace("\\", "/").rpartition("/")[2]  # wherever its file lies
         digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
         return f"{self.prop}-{digest[:10]}.json"
 

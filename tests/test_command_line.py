@@ -100,7 +100,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
             ("--no-isolation", []),
         )
     },
-    **{f"{command} of a later issue": ((command, "x"), command) for command in ("infer", "replay", "claims")},
+    **{f"{command} of a later issue": ((command, "x"), command) for command in ("infer", "claims")},
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from observed import BATCH_NORM, seen, subject
 from rich.console import Console
 
-from bnverify import checking
+from bnverify import checking, sharing
 from bnverify.adapters.generated import GeneratedNumpy, GeneratedTorch
 from bnverify.case import Array
 from bnverify.checking import single_thread
@@ -173,14 +173,14 @@ class norm(GeneratedNumpy):
             {what}
         return super().forward(*arguments, **settings)
 """
-    look = checking.observe
+    look = sharing.observe
 
     def late(subject: Subject, chosen: Any) -> Any:
         type(subject.implementation).late = True  # type: ignore[attr-defined]
         return look(subject, observations("*"))
 
     path = target(source)
-    monkeypatch.setattr(checking, "observe", late)
+    monkeypatch.setattr(sharing, "observe", late)
     report = checking.check(f"{path}:norm", select="known-y")
     assert report.conforms
     lines = report.sections["accuracy"]

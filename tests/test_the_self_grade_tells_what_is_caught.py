@@ -282,7 +282,7 @@ def test_a_hang_an_exit_and_an_exception_are_told_of_their_jobs_and_the_rest_is_
 
 
 INTERRUPTED = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from bnverify.workers import run_jobs
 
@@ -291,6 +291,7 @@ def work(path):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what began the tests may ignore it
     for _ in run_jobs(work, sys.argv[2:], 2, forked=sys.argv[1] == "fork"):
         pass
 """

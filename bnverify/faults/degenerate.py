@@ -74,7 +74,8 @@ class EmptyBatchAveraged(GeneratedNumpy):
         super().__init__(convention)
 
     def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
-        out = super().forward(x, *arguments, **settings)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out = super().forward(x, *arguments, **settings)
         if x.size or not settings["training"]:
             return out
         keep = 1 - settings["update_rate"]
@@ -110,7 +111,8 @@ class EmptyBatchNanState(GeneratedNumpy):
         super().__init__(convention)
 
     def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
-        out = super().forward(x, *arguments, **settings)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out = super().forward(x, *arguments, **settings)
         if x.size or not settings["training"]:
             return out
         mean, var = arguments[2:]
@@ -124,5 +126,6 @@ class EmptyBatchAccepted(GeneratedNumpy):
         super().__init__(convention)
 
     def forward(self, x: Any, *arguments: Any, **settings: Any) -> Forward:
-        out = super().forward(x, *arguments, **settings)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out = super().forward(x, *arguments, **settings)
         return out if x.size else out._replace(y=out.y.reshape(0))

@@ -81,10 +81,15 @@ class AverageDebiased(Layer):
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         if not self.training or mean is None or var is None or count is None or not self.momentum or not input.numel():
             return super().forward(input)
-        weight = 1 - (1 - self.momentum) ** int(count)
+        before = int(count)
+        weight = 1 - (1 - self.momentum) ** before
         sums = mean * weight, var * weight
-        with holding(self, running_mean=sums[0], running_var=sums[1]):
-            y = super().forward(input)
+        try:
+            with holding(self, running_mean=sums[0], running_var=sums[1]):
+                y = super().forward(input)
+        except (RuntimeError, ValueError):
+            _ = count.fill_(before)  # a batch that is refused has no weight
+            raise
         weight = 1 - (1 - self.momentum) * (1 - weight)
         _ = mean.copy_(sums[0] / weight), var.copy_(sums[1] / weight)
         return y
