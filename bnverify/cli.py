@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import click
 
 from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.interrupts import install
+from bnverify.terminal import drop_output, parse_settings, require_writable, say
 from bnverify.version import VERSION
 from bnverify.workers import cores
 
@@ -336,43 +336,6 @@ def list_entries(what: str) -> int:
 
 PROCESSES = 4
 """More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
-    """Return the fields that ``--set`` names.
-
-    Raises:
-        UsageError: one is not of the form field=value.
-    """
-    pairs = [text.partition("=") for text in settings]
-    for text, (field, sign, value) in zip(settings, pairs, strict=True):
-        if not (field and sign and value):
-            raise UsageError(f"--set {text}: should be FIELD=VALUE, as in --set eps=1e-3")
-    return {field: value for field, _, value in pairs}
-
-
-def require_writable(path: Path) -> None:
-    """Raise a UsageError unless a report can be written to ``path``; nothing that is there is touched."""
-    folder = path.parent
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder, but should be a file to write the report to")
-    if not folder.is_dir():
-        raise UsageError(f"{path}: there is no folder {folder} to write the report to")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"{path}: may not be written; choose another place for the report")
-
-
-def say(text: str) -> None:
-    """Print ``text``; where nobody reads the pipe any more that is no failure."""
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        drop_output()
-
-
-def drop_output() -> None:
-    """Send what is still to be written to nowhere, so that the interpreter's own flush does not fail at the end."""
-    _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sharing",),
     ("report",),
     ("authoring", "checking", "pytest_class", "replaying", "__init__"),
-    ("grading", "scoring"),
+    ("grading", "scoring", "terminal"),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
