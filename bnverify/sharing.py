@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
 
 from bnverify import generated
 from bnverify.errors import CheckerError
@@ -80,7 +85,8 @@ class Parts:
         found: dict[int, Any] = {}
         if progress is not None and self.properties:
             progress(0, last, self.properties[0])
-        with suppress(CheckerError):  # no further process can be started
+        _begin_hypothesis()
+        with _kept_from_collection(), suppress(CheckerError):  # no further process can be started
             for _, done in run_jobs(self._parts, shares, workers, forked=True):
                 if isinstance(done, Crash):
                     continue
@@ -104,6 +110,26 @@ class Parts:
         for number in sorted(costs, key=lambda k: -costs[k]):
             min(shares, key=lambda share: sum(costs[k] for k in share)).append(number)
         return shares
+
+
+def _begin_hypothesis() -> None:
+    """Let Hypothesis do here what it does once in a process: each fork would do it again.
+
+    It looks for constants in the modules of the user's own when it first takes one, which it does in one draw of twenty.
+    """
+    many = st.lists(st.integers(), min_size=200, max_size=200)
+    once = hypothesis.settings(max_examples=2, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    once(hypothesis.seed(0)(hypothesis.given(many)(lambda drawn: None)))()
+
+
+@contextmanager
+def _kept_from_collection() -> Iterator[None]:
+    """Let garbage collection pass over all that there is: looking at it in a fork would copy the memory it is in."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _import_generated() -> None:
