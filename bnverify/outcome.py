@@ -92,9 +92,9 @@ class Report:
     """Capabilities that the target does not offer, each with the reason."""
     environment: Mapping[str, str] | None = None
     sections: Sections = field(default_factory=dict)
+    """What was observed beside the outcomes, by section; it never changes the exit code."""
     left_out: tuple[str, ...] = ()
     """Properties that take seconds and are therefore not part of this profile."""
-    """What was observed beside the outcomes, by section; it never changes the exit code."""
 
     @property
     def counts(self) -> Mapping[str, int]:

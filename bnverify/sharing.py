@@ -118,7 +118,9 @@ def _begin_hypothesis() -> None:
     It looks for constants in the modules of the user's own when it first takes one, which it does in one draw of twenty.
     """
     many = st.lists(st.integers(), min_size=200, max_size=200)
-    once = hypothesis.settings(max_examples=2, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    once = hypothesis.settings(
+        max_examples=2, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
     once(hypothesis.seed(0)(hypothesis.given(many)(lambda drawn: None)))()
 
 
