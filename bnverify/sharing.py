@@ -36,6 +36,33 @@ SHARES = 8
 property reaches those of the same share alone, so that the report is the same however many processes there are."""
 
 
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """Do without garbage collection inside the block, in which a framework is loaded: little of that is ever given back."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def passing_over_what_is_there() -> Iterator[None]:
+    """Let garbage collection inside the block pass over all that there is before it.
+
+    To look at it all takes long, and in a fork copies the memory it is in.
+    """
+    frozen = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not frozen:  # else by someone who wants it to stay so
+            gc.unfreeze()
+
+
 def held() -> frozenset[str] | None:
     """Return the threads and open files of this process, to be compared before and after a target is loaded and tried.
 
@@ -80,13 +107,13 @@ class Parts:
 
     def shared(self, workers: int, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
         """Share the parts among forks; what is lost with one of them is done in this process."""
+        _begin_hypothesis()
         last = len(self.properties)
         shares = self._shares()
         found: dict[int, Any] = {}
         if progress is not None and self.properties:
             progress(0, last, self.properties[0])
-        _begin_hypothesis()
-        with _kept_from_collection(), suppress(CheckerError):  # no further process can be started
+        with suppress(CheckerError):  # no further process can be started
             for _, done in run_jobs(self._parts, shares, workers, forked=True):
                 if isinstance(done, Crash):
                     continue
@@ -122,16 +149,6 @@ def _begin_hypothesis() -> None:
         max_examples=2, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
     once(hypothesis.seed(0)(hypothesis.given(many)(lambda drawn: None)))()
-
-
-@contextmanager
-def _kept_from_collection() -> Iterator[None]:
-    """Let garbage collection pass over all that there is: looking at it in a fork would copy the memory it is in."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _import_generated() -> None:
