@@ -20,7 +20,7 @@ from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
 from bnverify.runner import PROFILES
-from bnverify.sharing import Parts, Progress, collecting_nothing, held, passing_over_what_is_there
+from bnverify.sharing import Parts, Progress, held
 from bnverify.subject import Subject
 from bnverify.suite import observations
 from bnverify.suite import select as select_properties
@@ -90,12 +90,10 @@ def check_by(
     properties = chosen_properties(profile, select, seed)
     started = time.perf_counter()
     before = None if "torch" in sys.modules else held()  # its threads may have been in use
-    with collecting_nothing():
-        subject = made_subject(target, convention, settings, device, dtype)
-        with single_thread():
-            subject = probed_subject(subject, dtype)
-            parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
-    with single_thread(), passing_over_what_is_there():
+    subject = made_subject(target, convention, settings, device, dtype)
+    with single_thread():
+        subject = probed_subject(subject, dtype)
+        parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
         alone = workers < 2 or before is None or held() != before
         outcomes, sections = parts.in_turn(progress) if alone else parts.shared(workers, progress)
         environment = _environment()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,33 +33,6 @@ Progress = Callable[[int, int, Property], None]
 SHARES = 8
 """Forks that a check is shared among, one after the other where there are fewer processes: what a target remembers of one
 property reaches those of the same share alone, so that the report is the same however many processes there are."""
-
-
-@contextmanager
-def collecting_nothing() -> Iterator[None]:
-    """Do without garbage collection inside the block, in which a framework is loaded: little of that is ever given back."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def passing_over_what_is_there() -> Iterator[None]:
-    """Let garbage collection inside the block pass over all that there is before it.
-
-    To look at it all takes long, and in a fork copies the memory it is in.
-    """
-    frozen = gc.get_freeze_count()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if not frozen:  # else by someone who wants it to stay so
-            gc.unfreeze()
 
 
 def held() -> frozenset[str] | None:
@@ -107,12 +79,12 @@ class Parts:
 
     def shared(self, workers: int, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
         """Share the parts among forks; what is lost with one of them is done in this process."""
-        _begin_hypothesis()
         last = len(self.properties)
         shares = self._shares()
         found: dict[int, Any] = {}
         if progress is not None and self.properties:
             progress(0, last, self.properties[0])
+        _begin_hypothesis()
         with suppress(CheckerError):  # no further process can be started
             for _, done in run_jobs(self._parts, shares, workers, forked=True):
                 if isinstance(done, Crash):
