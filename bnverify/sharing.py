@@ -118,7 +118,11 @@ def _begin_hypothesis() -> None:
     """
     many = st.lists(st.integers(), min_size=200, max_size=200)
     once = hypothesis.settings(
-        max_examples=2, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=2,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     once(hypothesis.seed(0)(hypothesis.given(many)(lambda drawn: None)))()
 
