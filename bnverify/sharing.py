@@ -122,7 +122,7 @@ def _begin_hypothesis() -> None:
         database=None,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     once(hypothesis.seed(0)(hypothesis.given(many)(lambda drawn: None)))()
 

@@ -181,7 +181,7 @@ def main(arguments: Sequence[str]) -> int:
     job, channel = json.load(sys.stdin), int(arguments[0])
     session = Session(job, channel)
     code = pytest.main([*ARGUMENTS, job["target"]], plugins=[session])
-    sys.stdout.flush()  # the parent looks there for what pytest said, once it is told that it ended
+    _ = sys.stdout.flush()  # the parent looks there for what pytest said, once it is told that it ended
     session.tell("done", code=int(code), left=session.left, message=f"it stopped with pytest's code {int(code)}")
     return 0
 
