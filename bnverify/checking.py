@@ -14,6 +14,7 @@ from bnverify.adapters import subject_of
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
 from bnverify.convention import Convention, preset
+from bnverify.diagnosing import diagnosed
 from bnverify.errors import UsageError
 from bnverify.outcome import Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
@@ -96,6 +97,9 @@ def check_by(
         parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
         alone = workers < 2 or before is None or held() != before
         outcomes, sections = parts.in_turn(progress) if alone else parts.shared(workers, progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcomes = diagnosed(outcomes, subject)
         environment = _environment()
     return Report(
         target=subject.target,

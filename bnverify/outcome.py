@@ -20,6 +20,24 @@ CONFORMS, FAILED, MISUSED, UNDECIDED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What an implementation does wrong: its ``outputs`` equal, to rounding, those of each of the seeded ``faults``.
+
+    Where there are several, no data tell them apart: they are different ways to one result. meaning: of the first.
+    """
+
+    outputs: tuple[str, ...]
+    faults: tuple[str, ...]
+    meaning: str
+
+    def __str__(self) -> str:
+        several, others = len(self.outputs) > 1, len(self.faults) - 1
+        what = " and ".join(filter(None, (", ".join(self.outputs[:-1]), self.outputs[-1])))
+        same = f", and with {others} other fault{'s' if others > 1 else ''}" if others else ""
+        return f"{self.meaning}   ({what} {'are what they' if several else 'is what it'} would be then{same})"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one property.
 
@@ -44,6 +62,8 @@ class Outcome:
     saved: str | None = None
     """Where the counterexample is kept, relative to the report."""
     variant: str = ""
+    causes: tuple[Cause, ...] = ()
+    """The faults that explain it (see diagnosing.py)."""
     judged: int = 0
     beyond: int = 0
     exact: int = 0
@@ -64,7 +84,7 @@ class Outcome:
             "power": self.power,
             "message": self.message,
             "counterexample": self.saved,
-            "diagnosis": [],
+            "diagnosis": [{"fault": c.faults[0], "explains": list(c.outputs)} for c in self.causes],
             "seconds": round(self.seconds, 3),
         }
 

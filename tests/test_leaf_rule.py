@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("adapters",),
     ("alternatives", "counterexample", "faults", "outcome", "power"),
-    ("runner",),
+    ("diagnosing", "runner"),
     ("sharing",),
     ("report",),
     ("authoring", "checking", "pytest_class", "replaying", "__init__"),

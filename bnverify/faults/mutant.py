@@ -179,9 +179,10 @@ def systematic(
 
 
 @lru_cache(maxsize=1024)
-def mutant(name: str, convention: Convention) -> Subject:
-    """Return the subject of a mutation under a convention."""
-    return subject_of_implementation(Mutant(name, convention), f"the mutation {name}")
+def mutant(name: str | None, convention: Convention) -> Subject:
+    """Return the subject of a mutation under a convention, or of the right program where it has no name."""
+    what = "the right program" if name is None else f"the mutation {name}"
+    return subject_of_implementation(Mutant(name, convention), what)
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -32,6 +33,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(Text(_first_line(report), style="bold"), soft_wrap=True)
     console.print(Text(_conventions(report), style="dim"), soft_wrap=True)
     console.print(_table(report))
+    for line in _causes(report):
+        console.print(Text(line), soft_wrap=True)
     for outcome in report.outcomes:
         if outcome.status in ("failed", "errored", "undecided"):
             console.print()
@@ -44,6 +47,17 @@ def print_report(report: Report, console: Console) -> None:
         names = ", ".join(report.left_out)
         console.print(Text(f"at ci and thorough, or where --select names it, also: {names}"), soft_wrap=True)
     console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
+
+
+def _causes(report: Report) -> Iterator[str]:
+    """Yield each cause once, with how many failures it explains."""
+    failed = [o for o in report.outcomes if o.status == "failed"]
+    explained = Counter(cause for outcome in failed for cause in outcome.causes)
+    if explained:
+        yield ""
+        yield "what is wrong, as far as seeded faults say it"
+    for cause, count in explained.items():
+        yield f"  {cause}: explains {count} of {len(failed)} failures"
 
 
 def section_lines(report: Report) -> Iterator[str]:
@@ -67,6 +81,8 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     if outcome.finding.fits:
         settings = " or ".join(f"--set {setting}" for setting in outcome.finding.fits)
         yield f"  fits    {settings}: right, if that is the convention that is meant"
+    for cause in outcome.causes:
+        yield f"  cause   {cause}"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
     yield from _again(outcome)
 
