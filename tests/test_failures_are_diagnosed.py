@@ -98,3 +98,14 @@ def test_what_no_program_explains_is_given_no_cause(bnverify, target) -> None:
     assert ended.code == 1
     assert "cause" not in ended.out
     assert "what is wrong" not in ended.out
+
+
+@pytest.mark.parametrize("eps", ["1e-12", "1e-5", "10"])
+def test_an_eps_that_is_fixed_is_that_of_the_diagnosis(eps: str, bnverify, target) -> None:
+    source = SOURCE.replace("correction=0).detach()", "correction=0)").replace(
+        "super().forward(x)\n        axes", "super().forward(x)\n        self.eps = EPS\n        axes"
+    )
+    file = target(source.replace("EPS", eps).replace(" * self.weight", " * self.weight.abs()"))
+    ended = bnverify("check", f"{file}:Layer", "--set", f"eps={eps}", "--select", "oracle-y", "--dtype", "float64")
+    assert ended.code == 1
+    assert "  cause   y uses the absolute value of gamma   (y is what it would be then" in ended.out
