@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bnverify.adapters import subject_of
@@ -15,8 +15,8 @@ from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
 from bnverify.convention import Convention, preset
 from bnverify.diagnosing import diagnosed
-from bnverify.errors import UsageError
-from bnverify.outcome import Report
+from bnverify.errors import CheckerError, UsageError
+from bnverify.outcome import Outcome, Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
@@ -26,6 +26,7 @@ from bnverify.subject import Subject
 from bnverify.suite import observations
 from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
+from bnverify.workers import run_jobs
 
 OFFERED = ("inference", "gradients", "inference_gradients", "state", *PRECISIONS)
 
@@ -56,7 +57,7 @@ def check(
         ConventionError: a convention does not exist or cannot be judged.
     """
     return check_by(
-        1,
+        0,
         target,
         convention=convention,
         profile=profile,
@@ -84,6 +85,8 @@ def check_by(
 ) -> Report:
     """Do what :func:`check` does, the properties shared among forks of this process, where that can be done on Linux.
 
+    workers: how many at a time; with 0 there are none.
+
     All is done in turn where a fork could not go on from here: where Torch was imported before, elsewhere than on Linux, and
     where the target begins threads or opens anything while it is loaded and first tried. Shared, progress is called once
     before all properties and then after each.
@@ -95,11 +98,9 @@ def check_by(
     with single_thread():
         subject = probed_subject(subject, dtype)
         parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
-        alone = workers < 2 or before is None or held() != before
+        alone = workers < 1 or before is None or held() != before
         outcomes, sections = parts.in_turn(progress) if alone else parts.shared(workers, progress)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            outcomes = diagnosed(outcomes, subject)
+        outcomes = _diagnosed(outcomes, subject, alone)
         environment = _environment()
     return Report(
         target=subject.target,
@@ -115,6 +116,22 @@ def check_by(
         sections=sections,
         left_out=left_out(profile, select),
     )
+
+
+def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, alone: bool) -> tuple[Outcome, ...]:
+    """Return the outcomes with their causes, found in a fork unless ``alone``: the target is called for it."""
+
+    def work(_: int) -> Iterator[tuple[Outcome, ...]]:
+        yield diagnosed(outcomes, subject)
+
+    if not any(o.status == "failed" for o in outcomes):
+        return outcomes
+    if not alone:
+        with suppress(CheckerError):  # no further process can be started
+            return next((done for _, done in run_jobs(work, [0], 1, forked=True) if isinstance(done, tuple)), outcomes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return diagnosed(outcomes, subject)
 
 
 def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Property, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -96,7 +97,8 @@ def check(
     from bnverify.report.progress import progress_line
     from bnverify.report.text import print_report
 
-    sys.path.insert(0, str(Path.cwd()))
+    here = Path.cwd()
+    sys.path.insert(0, str(here))
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     with progress_line(target) as progress:
         report = check_by(
@@ -111,6 +113,7 @@ def check(
             settings=parse_settings(settings),
             progress=_after_the_imports(progress),
         )
+    os.chdir(here)  # which the target may have left
     report = with_counterexamples(report, counterexamples, device)
     if json_path is not None:
         try:
@@ -158,13 +161,20 @@ def replay(place: Path, target: str | None) -> int:
     from bnverify.replaying import replay as run_replay
 
     sys.path.insert(0, str(Path.cwd()))
-    failing = 0
+    failing = unusable = 0
     for path in files_of(place):
-        found = run_replay(path, target=target)
+        try:
+            found = run_replay(path, target=target)
+        except BnverifyError as problem:
+            if path == place:
+                raise
+            unusable += 1
+            click.echo(f"bnverify: {path}: {str(problem).removeprefix(f'{path}: ')}", err=True)
+            continue
         failing += found.failing
         verdict = "still failing" if found.failing else "fixed"
         say(f"{verdict}: {path}: {found.counterexample.prop} of {found.target}: {found.message}")
-    return 1 if failing else 0
+    return 1 if failing else 2 if unusable else 0
 
 
 @commands.command()

@@ -30,8 +30,8 @@ KINDS: Mapping[str, type[Case]] = {
 class Counterexample:
     """A case in which a property, ``prop`` by name, fails.
 
-    variant: the subject's variant that fails, where it is not the target itself. drawn: the property's further arguments,
-    by name. message: what was found. environment: versions, by name.
+    adapter: the form of the target. variant: the subject's variant that fails, where it is not the target itself.
+    drawn: the property's further arguments, by name. message: what was found. environment: versions, by name.
     """
 
     prop: str
@@ -39,6 +39,7 @@ class Counterexample:
     convention: Convention
     case: Case
     drawn: Mapping[str, Any] = field(default_factory=dict)
+    adapter: str = ""
     variant: str = ""
     device: str = "cpu"
     message: str = ""
@@ -56,6 +57,7 @@ class Counterexample:
             "version": VERSION,
             "property": self.prop,
             "target": self.target,
+            "adapter": self.adapter,
             "variant": self.variant,
             "device": self.device,
             "message": self.message,
@@ -82,6 +84,7 @@ class Counterexample:
                 convention=Convention(**{name: _value(v) for name, v in data["convention"].items()}),
                 case=KINDS[data["kind"]].from_data(data["case"]),
                 drawn={str(name): _value(v) for name, v in data["drawn"].items()},
+                adapter=str(data["adapter"]),
                 variant=str(data["variant"]),
                 device=str(data["device"]),
                 message=str(data["message"]),

@@ -32,6 +32,11 @@ class Seen:
         return {"observation": self.observation, "text": self.text, "data": _plain(self.data)}
 
 
+def unseen(why: str) -> Sections:
+    """Return what is told where the observations were lost."""
+    return {"hazards": (Seen("observations", f"could not be made: {why}", {}),)}
+
+
 def _plain(value: Any) -> Any:
     """Return data fit for JSON: what is not finite becomes None, as in the outcomes."""
     if isinstance(value, Mapping):

@@ -46,14 +46,35 @@ def replay(counterexample: Counterexample | Path | str, *, target: str | None = 
     if prop is None:
         raise UsageError(f"no property is called {found.prop}; it may be of another version")
     name = found.target if target is None else target
-    subject = made_subject(name, found.convention, {}, found.device, None)
+    subject = _subject(found, name)
     with single_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         subject = _variant(probed_subject(subject, None), found.variant if target is None else "")
         reason = next(filter(None, (subject.lacks(need) for need in prop.needs)), None)
+        reason = reason or _why_not(subject, found)
         if reason is not None:
             raise UsageError(f"{name} cannot be checked by {prop.name}: {reason}")
         return _checked(found, name, prop, subject)
+
+
+def _subject(found: Counterexample, target: str) -> Subject:
+    """Return the subject of a target: under the convention of the counterexample, or its own where it has another form."""
+    subject = made_subject(target, None, {}, found.device, None)
+    if subject.form != found.adapter:
+        return subject
+    return made_subject(target, found.convention, {}, found.device, None)
+
+
+def _why_not(subject: Subject, found: Counterexample) -> str | None:
+    """Return why the case of a counterexample says nothing of a subject, or None."""
+    case, declared = found.case, subject.convention
+    if case.x.ndim not in subject.ranks:
+        return f"it takes no x of rank {case.x.ndim}"
+    if case.precision.name not in subject.dtypes:
+        return f"it does not take {case.precision.name}"
+    if case.channel_axis % case.x.ndim != declared.channel_axis % case.x.ndim or case.rules != declared.rules:
+        return "its convention is another, which the case was not made for"
+    return None if declared.eps in (None, case.eps) else f"its eps is {declared.eps}, that of the case {case.eps}"
 
 
 def _variant(subject: Subject, name: str) -> Subject:

@@ -58,34 +58,39 @@ class _Enough(BaseException):
     """Ends a run from inside a case: time is up. No exception of the implementation's kind, so nothing catches it."""
 
 
+def blank(prop: Property, subject: Subject) -> Outcome:
+    """Return the outcome of a property before anything is known of it."""
+    required = all(need in subject.required or need in ("eps", "options") for need in prop.needs)
+    return Outcome(prop.name, "unsupported", required, prop.claim, prop.source)
+
+
 def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, *, shrink: bool = True) -> Outcome:
     """Return the outcome of one property; whatever the implementation does is a value of it."""
-    required = all(need in subject.required or need in ("eps", "options") for need in prop.needs)
-    blank = Outcome(prop.name, "unsupported", required, prop.claim, prop.source)
+    unknown = blank(prop, subject)
     for need in prop.needs:
         if need == "eps" and subject.fixed_eps:
-            return replace(blank, required=False, message="the target has one fixed eps")
+            return replace(unknown, required=False, message="the target has one fixed eps")
         reason = subject.lacks(need)
         if reason is not None:
-            return replace(blank, required=False, message=reason)
+            return replace(unknown, required=False, message=reason)
         if need == "options" and not subject.options:
-            return replace(blank, required=False, message="the target has no constructor with further settings")
+            return replace(unknown, required=False, message="the target has no constructor with further settings")
         if need in OPTIONS and need not in subject.options:
             return replace(
-                blank, required=False, message=f"the target has no constructor with {need.partition('=')[0]}"
+                unknown, required=False, message=f"the target has no constructor with {need.partition('=')[0]}"
             )
         if need in subject.failing:
-            return replace(blank, status="errored", message=f"a plain case raised: {subject.failing[need]}")
+            return replace(unknown, status="errored", message=f"a plain case raised: {subject.failing[need]}")
     reason = prop.barred_by(subject.convention.rules)
     if reason is not None:
-        return replace(blank, required=False, message=f"does not hold under {reason}")
+        return replace(unknown, required=False, message=f"does not hold under {reason}")
     subject = _narrowed(prop, subject)
     if not subject.dtypes:
-        return replace(blank, required=False, message=f"judged in {', '.join(prop.precisions or ())} alone")
+        return replace(unknown, required=False, message=f"judged in {', '.join(prop.precisions or ())} alone")
     started = time.perf_counter()
     uses_gradients = "gradients" in prop.needs or "gradients" not in subject.missing
     subjects = (subject, *(subject.variants if uses_gradients else ()))
-    found = blank
+    found = unknown
     for number, one in enumerate(subjects):
         share = replace(
             profile,
@@ -95,7 +100,7 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
         run = _Run(prop, one, share, seed, shrink)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            outcome = run.outcome(replace(blank, variant=one.target if number else ""))
+            outcome = run.outcome(replace(unknown, variant=one.target if number else ""))
         found = outcome if number == 0 else _worse(found, outcome)
     return replace(found, seconds=time.perf_counter() - started)
 

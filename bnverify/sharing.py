@@ -7,7 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from bnverify import generated
 from bnverify.errors import CheckerError
 from bnverify.observation import Observation
-from bnverify.observing import Sections, observe
+from bnverify.observing import Sections, observe, unseen
 from bnverify.outcome import Outcome
 from bnverify.property import Property
-from bnverify.runner import Profile, run_property
+from bnverify.runner import Profile, blank, run_property
 from bnverify.subject import Subject
 from bnverify.workers import Crash, run_jobs
 
@@ -78,7 +78,10 @@ class Parts:
         return tuple(found), self.part(last)
 
     def shared(self, workers: int, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
-        """Share the parts among forks; what is lost with one of them is done in this process."""
+        """Share the parts among forks; where one ends with its process, that is its outcome, and the rest goes on in another.
+
+        What no fork could do, for no further process can be started or the judge itself raised, is done in this one.
+        """
         last = len(self.properties)
         shares = self._shares()
         found: dict[int, Any] = {}
@@ -86,15 +89,29 @@ class Parts:
             progress(0, last, self.properties[0])
         _begin_hypothesis()
         with suppress(CheckerError):  # no further process can be started
-            for _, done in run_jobs(self._parts, shares, workers, forked=True):
-                if isinstance(done, Crash):
-                    continue
-                number, found[number] = done
-                if progress is not None and number < last:
-                    progress(len(found.keys() - {last}), last, self.properties[number])
+            while shares:
+                left = []
+                for share, done in run_jobs(self._parts, shares, workers, forked=True):
+                    if isinstance(done, Crash):
+                        undone = [number for number in share if number not in found]
+                        if done.ended and undone:
+                            found[undone[0]] = self._lost(undone[0], done.message)
+                            left.append(undone[1:])
+                        continue
+                    number, found[number] = done
+                    if progress is not None and number < last:
+                        progress(len(found.keys() - {last}), last, self.properties[number])
+                shares = [share for share in left if share]
         for number in {*range(last + 1)} - found.keys():
             found[number] = self.part(number)
         return tuple(found[k] for k in range(last)), found[last]
+
+    def _lost(self, number: int, message: str) -> Any:
+        """Return the outcome of a part that ended the process it was done in."""
+        if number == len(self.properties):
+            return unseen(message)
+        prop = self.properties[number]
+        return replace(blank(prop, self.subject), status="errored", message=message)
 
     def _parts(self, share: Sequence[int]) -> Iterator[tuple[int, Any]]:
         """Yield each part of a share with its number."""

@@ -33,10 +33,14 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Crash:
-    """A job that did not come to its end, and why. misuse: what it was given cannot be used, by an error of ours."""
+    """A job that did not come to its end, and why.
+
+    misuse: what it was given cannot be used, by an error of ours. ended: its process did, or was too slow; else it raised.
+    """
 
     message: str
     misuse: bool = False
+    ended: bool = False
 
 
 def cores() -> int:
@@ -155,12 +159,13 @@ class _Worker(Generic[Job]):
             overdue = False
         if not overdue:
             self.process.join()
-        how = f"ended with exit code {self.process.exitcode}"
+        code = self.process.exitcode
+        how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         if self.job is None:
             raise CheckerError(f"a worker process {'was not ready in time' if overdue else how}")
         took = f"did not end within {self.limit(self.job):.0f} s"
         self.alive, self.job = False, None
-        return RESULT, Crash(took if overdue else f"its process {how}")
+        return RESULT, Crash(took if overdue else f"its process {how}", ended=True)
 
     def stop(self) -> None:
         """End the process, whatever it does, and what it has started."""

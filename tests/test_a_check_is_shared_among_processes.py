@@ -84,7 +84,7 @@ def checked(
 @FORKS
 @pytest.mark.parametrize("base", [NUMPY, TORCH], ids=["NumPy", "Torch"])
 def test_the_report_is_that_of_one_process(tmp_path: Path, base: str) -> None:
-    alone, one = checked(tmp_path, 1, base=base)
+    alone, one = checked(tmp_path, 0, base=base)
     shared, several = checked(tmp_path, 3, base=base)
     assert one == 1
     assert several > 2
@@ -109,11 +109,25 @@ def test_a_target_that_a_fork_would_lack_or_share_something_of_stays_in_one_proc
 
 
 @FORKS
-def test_what_a_fork_that_dies_leaves_is_done_in_the_first_process(tmp_path: Path) -> None:
-    alone, _ = checked(tmp_path, 1)
-    shared, processes = checked(tmp_path, 2, does="os.getpid() == MAIN or os._exit(7)")
-    assert shared["report"] == alone["report"]
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("os._exit(0)", "ended with exit code 0"),
+        ("os._exit(7)", "ended with exit code 7"),
+        ("os.kill(os.getpid(), 11)", "was ended by signal 11"),
+    ],
+)
+def test_a_property_that_ends_its_process_is_errored_and_the_rest_goes_on(tmp_path: Path, end: str, told: str) -> None:
+    alone, _ = checked(tmp_path, 0)
+    shared, processes = checked(tmp_path, 2, does=f"settings['training'] or os.getpid() == MAIN or {end}")
     assert processes > 2
+    assert shared["report"]["exit_code"] == 1
+    found = {o["property"]: o for o in shared["report"]["outcomes"]}
+    ended = [name for name, outcome in found.items() if outcome["status"] == "errored"]
+    assert 0 < len(ended) < len(found)
+    assert {found[name]["message"] for name in ended} == {f"its process {told}"}
+    others = [o for o in alone["report"]["outcomes"] if o["property"] not in ended]
+    assert [found[o["property"]] for o in others] == others
 
 
 @FORKS
@@ -129,9 +143,10 @@ def test_what_a_target_remembers_does_not_make_the_report_depend_on_how_many_pro
     tmp_path: Path,
 ) -> None:
     remembers = "self.calls = getattr(self, 'calls', 0) + 1; settings['eps'] *= 1 + (self.calls % 5 == 0)"
+    one, _ = checked(tmp_path, 1, does=remembers)
     two, _ = checked(tmp_path, 2, does=remembers)
     three, _ = checked(tmp_path, 3, does=remembers)
-    assert two["report"] == three["report"]
+    assert one["report"] == two["report"] == three["report"]
     assert two["report"]["exit_code"] == 1
 
 

@@ -324,3 +324,58 @@ def test_conventions_with_text_and_numbers_survive(layer: Subject) -> None:
     found = Counterexample("known-y", RIGHT, changed, _first(STRATEGIES["unit"](layer)))
     assert isinstance(Counterexample.from_data(found.to_data()).convention, Convention)
     assert Counterexample.from_data(found.to_data()).convention == changed
+
+
+WRONG = """
+import numpy as np
+
+def norm(x, gamma, beta, eps):
+    axes, shape = tuple(k for k in range(x.ndim) if k != 1), (1, -1) + (1,) * (x.ndim - 2)
+    y = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 2 * x.dtype.type(eps))
+    return gamma.reshape(shape) * y + beta.reshape(shape)
+"""
+
+
+def test_a_target_of_another_form_is_judged_by_its_own_convention_and_in_its_ranks_alone(
+    bnverify: Callable[..., Any], target: Callable[[str], str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    assert bnverify("check", f"{target(WRONG)}:norm", "--counterexamples", str(folder)).code == 1
+    told = {
+        path.name: bnverify("replay", str(path), "--target", "torch.nn:BatchNorm2d") for path in folder.glob("*.json")
+    }
+    assert len(told) > 10
+    assert {ended.code for ended in told.values()} == {0, 2}
+    assert [name for name, ended in told.items() if "still failing" in ended.out] == []
+    refused = [ended.err for ended in told.values() if ended.code == 2]
+    assert any("it takes no x of rank 2" in text for text in refused)
+    assert all(text.count("\n") == 1 for text in refused)
+
+
+def test_what_cannot_be_checked_does_not_keep_the_rest_of_a_folder_from_being(
+    bnverify: Callable[..., Any], target: Callable[[str], str], tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "kept", target(WRONG)
+    assert bnverify("check", f"{file}:norm", "--select", "oracle-y", "--counterexamples", str(folder)).code == 1
+    folder.joinpath("a.json").write_text("{", encoding="utf-8")
+    ended = bnverify("replay", str(folder))
+    assert ended.code == 1
+    assert ended.out.startswith("still failing: ")
+    assert ended.err.startswith(f"bnverify: {folder / 'a.json'}: it cannot be read")
+    target(WRONG.replace("2 * x.dtype", "x.dtype"))
+    ended = bnverify("replay", str(folder))
+    assert ended.code == 2
+    assert ended.out.startswith("fixed: ")
+
+
+def test_counterexamples_lie_where_they_are_said_to_whatever_directory_a_target_goes_to(
+    bnverify: Callable[..., Any], target: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    file = target(f"import os\nos.chdir({str(there)!r})\n" + WRONG)
+    assert bnverify("check", f"{file}:norm", "--select", "oracle-y").code == 1
+    assert len(list(here.joinpath(".bnverify").glob("oracle-y-*.json"))) == 1
+    assert list(there.iterdir()) == []

@@ -273,8 +273,8 @@ def test_a_hang_an_exit_and_an_exception_are_told_of_their_jobs_and_the_rest_is_
     jobs = ["hang", "exit", "raise", "a", "b"]
     found = dict(run_jobs(behave, jobs, 1, limit=lambda job: 1.0))
     assert found == {
-        "hang": Crash("did not end within 1 s"),
-        "exit": Crash("its process ended with exit code 3"),
+        "hang": Crash("did not end within 1 s", ended=True),
+        "exit": Crash("its process ended with exit code 3", ended=True),
         "raise": Crash("ValueError: of the job"),
         "a": "done with a",
         "b": "done with b",

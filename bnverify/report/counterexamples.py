@@ -20,6 +20,7 @@ def counterexample_of(outcome: Outcome, report: Report, device: str) -> Countere
     return Counterexample(
         prop=outcome.property,
         target=report.target,
+        adapter=report.adapter,
         convention=Convention(**report.convention),
         case=case,
         drawn=drawn,
