@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,8 @@ def check(
             settings=parse_settings(settings),
             progress=_after_the_imports(progress),
         )
-    os.chdir(here)  # which the target may have left
+    with suppress(OSError):  # of a directory that is no more
+        os.chdir(here)  # which the target may have left
     report = with_counterexamples(report, counterexamples, device)
     if json_path is not None:
         try:

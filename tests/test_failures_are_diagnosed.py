@@ -7,11 +7,13 @@ from mistakes import MISTAKES, WAYS, Written
 
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.convention import PRESETS
-from bnverify.diagnosing import causes, outputs_of
+from bnverify.diagnosing import OFFERED, _case, causes, diagnosed, outputs_of
 from bnverify.faults.mutant import mutant
 from bnverify.generated.mutants import MUTANTS
+from bnverify.outcome import Outcome
 from bnverify.probing import probe
 from bnverify.subject import Subject
+from bnverify.suite import load
 
 EVERY = [name for name, row in MUTANTS.items() if not row.in_one_value_alone]
 
@@ -53,6 +55,15 @@ def test_outputs_that_one_mistake_explains_are_told_together(way: type[Written])
     (cause,) = causes(written(way, "root-missing", "float64"))
     assert cause.outputs == ("y", "dgamma")  # dx by the formula of the right root is that of no program
     assert str(cause) == ("x is divided by the variance, not by its root   (y and dgamma are what they would be then)")
+
+
+def test_a_failure_of_what_no_program_offers_is_given_no_cause() -> None:
+    subject = written(WAYS[0], "root-missing", "float64")
+    case = _case(subject, "float64", (7,), 0)
+    further = [p for p in load() if not set(p.needs) <= set(OFFERED)]
+    assert len(further) > 10
+    failed = [Outcome(p.name, "failed", True, p.claim, p.source, failing=(case, {})) for p in further]
+    assert diagnosed(failed, subject) == tuple(failed)
 
 
 SOURCE = '''
