@@ -42,7 +42,7 @@ OFFERED = (
     "inference_double_backward",
 )
 """What a program offers of the needs of properties."""
-Seen = Mapping[str, Array | None]
+Results = Mapping[str, Array | None]
 
 
 def causes(subject: Subject) -> tuple[Cause, ...]:
@@ -181,7 +181,7 @@ class _Step:
             apart = not self.is_wrong(output) or bool((~(right.exact.error(other) <= allowed)).any())
         return bool(same.all()) and apart
 
-    def _of_mutation(self, name: str) -> Seen:
+    def _of_mutation(self, name: str) -> Results:
         return _observed(mutant(name, self.subject.convention), self.step, self.case, self.right)
 
 
@@ -190,7 +190,7 @@ def _largest(values: Array) -> float:
     return max(float(finite.max(initial=0.0)), float(np.finfo(np.float64).tiny))
 
 
-def _observed(subject: Subject, step: str, case: DirectedCase, names: Mapping[str, Any]) -> Seen:
+def _observed(subject: Subject, step: str, case: DirectedCase, names: Mapping[str, Any]) -> Results:
     """Return what a subject gives of the outputs of a step."""
     if step == "tangent":
         return {"ty": subject.jvp(case)}
