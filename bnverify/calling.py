@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
+from bnverify import journal
 from bnverify.interrupts import is_interrupt
 
 
@@ -16,21 +19,44 @@ class Raised(Exception):
         self.cause = cause
 
 
+class Ended(Raised):
+    """The implementation ended the process that it was called in, or did not come back: ``cause`` says how."""
+
+
 @contextmanager
-def caught() -> Iterator[None]:
-    """Turn whatever the implementation raises inside the block into Raised."""
+def caught(call: str, values: int = 0) -> Iterator[None]:
+    """Turn whatever the implementation raises inside the block into Raised; NumPy's error state is as before after it.
+
+    call: its kind, of journal.CALLS; values: how many there are in x. Both are written down for the parent of this process.
+
+    Raises:
+        Raised: the implementation raised, or calls of this kind have hung twice.
+    """
+    kept = journal.own()
     try:
-        yield
+        with np.errstate():
+            if kept is not None:
+                if kept.hung.refuses(call, values):
+                    raise Raised(f"not called: two calls of the kind ({call}) did not end within {kept.timeout:g} s")
+                kept.begin(call, values)
+            yield
+    except Raised:
+        raise
     except BaseException as problem:
         if is_interrupt(problem):
             raise
         raise Raised(one_line(problem)) from problem
+    finally:
+        if kept is not None:
+            kept.end()
 
 
 def one_line(problem: BaseException) -> str:
     """Return an exception's type and the beginning of its text."""
     try:
         text = " ".join(str(problem).split())
-    except Exception:
+    except BaseException as further:
+        if is_interrupt(further):
+            raise
         return type(problem).__name__
     return f"{type(problem).__name__}: {text[:200]}" if text else type(problem).__name__

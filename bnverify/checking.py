@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
+from bnverify import journal
 from bnverify.adapters import subject_of
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
@@ -20,15 +23,52 @@ from bnverify.outcome import Outcome, Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
-from bnverify.runner import PROFILES
-from bnverify.sharing import Parts, Progress, held
+from bnverify.runner import PROFILES, blank
+from bnverify.sharing import Parts, held
 from bnverify.subject import Subject
 from bnverify.suite import observations
 from bnverify.suite import select as select_properties
 from bnverify.version import VERSION
-from bnverify.workers import run_jobs
+from bnverify.workers import Crash, Watch, tried
 
 OFFERED = ("inference", "gradients", "inference_gradients", "state", *PRECISIONS)
+
+
+Progress = Callable[[int, int, str], None]
+"""Called with how many properties are done, how many there are, and the name of one."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a check is asked for, as :func:`check` describes it; processes: among how many it may be shared, 0 for none."""
+
+    target: Any
+    convention: Convention | str | None = None
+    profile: str = "quick"
+    select: str | None = None
+    dtype: str | Sequence[str] | None = None
+    device: str = "cpu"
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    processes: int = 0
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is known of a target before its properties are checked: what the report says of it, and the blank outcomes."""
+
+    target: str
+    form: str
+    convention: Mapping[str, Any]
+    incomplete: tuple[str, ...]
+    environment: Mapping[str, str]
+    blanks: tuple[Outcome, ...]
+
+
+Done = Mapping[int, Any]
+"""What became of the parts of a check, by number: the outcomes of its properties, and after the last what was observed."""
+Message = Begun | tuple[int, Any] | tuple[Outcome, ...]
+"""What a check tells as it goes on: that it has begun, one part, and at the end the outcomes with their causes."""
 
 
 def check(
@@ -43,92 +83,127 @@ def check(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Check an implementation of batch normalization and return the report.
+    """Check an implementation of batch normalization in this process, and return the report.
 
     target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
     convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
     its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties,
     and of the observations beside them. dtype: the dtypes to check, as a sequence or comma-separated, by default all that
-    are offered. progress: called before each property with its number, how many there are, and the property.
+    are offered. progress: called with how many properties are done, how many there are, and the name of the last.
+
+    Nothing guards the caller against an implementation that ends its process or hangs, as the command line does.
 
     Raises:
         UsageError: an argument is out of range, or matches nothing.
         TargetError: the target cannot be imported, recognized or called.
         ConventionError: a convention does not exist or cannot be judged.
     """
-    return check_by(
-        0,
-        target,
-        convention=convention,
-        profile=profile,
-        select=select,
-        dtype=dtype,
-        device=device,
-        seed=seed,
-        settings=settings or {},
-        progress=progress,
-    )
+    order = Order(target, convention, profile, select, dtype, device, seed, settings or {})
+    gathering = Gathering(order, progress)
+    for message in messages(order, Watch(math.inf)):
+        gathering.take(message)
+    return gathering.report()
 
 
-def check_by(
-    workers: int,
-    target: Any,
-    *,
-    convention: Convention | str | None,
-    profile: str,
-    select: str | None,
-    dtype: str | Sequence[str] | None,
-    device: str,
-    seed: int,
-    settings: Mapping[str, Any],
-    progress: Progress | None,
-) -> Report:
-    """Do what :func:`check` does, the properties shared among forks of this process, where that can be done on Linux.
+def messages(order: Order, watch: Watch, done: Done | None = None, *, careful: bool = False) -> Iterator[Message]:
+    """Check a target and yield what is found as it is found.
 
-    workers: how many at a time; with 0 there are none.
+    done: the parts that are done already. careful: call each plain case in a fork. watch: what calls in forks are held to.
 
     All is done in turn where a fork could not go on from here: where Torch was imported before, elsewhere than on Linux, and
-    where the target begins threads or opens anything while it is loaded and first tried. Shared, progress is called once
-    before all properties and then after each.
+    where the target begins threads or opens anything while it is loaded and first tried.
+
+    Raises:
+        UsageError, TargetError, ConventionError: as :func:`check`.
     """
-    properties = chosen_properties(profile, select, seed)
-    started = time.perf_counter()
+    properties = chosen_properties(order.profile, order.select, order.seed)
     before = None if "torch" in sys.modules else held()  # its threads may have been in use
-    subject = made_subject(target, convention, settings, device, dtype)
+    with journal.loading():
+        subject = made_subject(order.target, order.convention, order.settings, order.device, order.dtype)
     with single_thread():
-        subject = probed_subject(subject, dtype)
-        parts = Parts(properties, subject, PROFILES[profile], seed, observations(select))
-        alone = workers < 1 or before is None or held() != before
-        outcomes, sections = parts.in_turn(progress) if alone else parts.shared(workers, progress)
-        outcomes = _diagnosed(outcomes, subject, alone)
-        environment = _environment()
-    return Report(
-        target=subject.target,
-        adapter=subject.form,
-        convention=subject.convention.as_dict(),
-        profile=profile,
-        seed=seed,
-        version=VERSION,
-        outcomes=outcomes,
-        seconds=time.perf_counter() - started,
-        incomplete=_incomplete(subject),
-        environment=environment,
-        sections=sections,
-        left_out=left_out(profile, select),
-    )
+        journal.note(PROBING)
+        subject = probed_subject(subject, order.dtype, watch if careful else None)
+        blanks = tuple(blank(prop, subject) for prop in properties)
+        yield Begun(
+            subject.target, subject.form, subject.convention.as_dict(), _incomplete(subject), _environment(), blanks
+        )
+        found = dict(done or {})
+        left = [number for number in range(len(properties) + 1) if number not in found]
+        parts = Parts(properties, subject, PROFILES[order.profile], order.seed, observations(order.select), left, watch)
+        alone = order.processes < 1 or before is None or held() != before
+        for number, part in parts.in_turn() if alone else parts.shared(order.processes):
+            found[number] = part
+            yield number, part
+        yield _diagnosed(tuple(found[k] for k in range(len(properties))), subject, None if alone else watch)
 
 
-def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, alone: bool) -> tuple[Outcome, ...]:
-    """Return the outcomes with their causes, found in a fork unless ``alone``: the target is called for it."""
+PROBING = "first tried"
+"""What a journal says while plain cases are called."""
 
-    def work(_: int) -> Iterator[tuple[Outcome, ...]]:
-        yield diagnosed(outcomes, subject)
 
+@dataclass
+class Gathering:
+    """What a check has told so far, and the report that it makes."""
+
+    order: Order
+    progress: Progress | None = None
+    begun: Begun | None = None
+    done: dict[int, Any] = field(default_factory=dict)
+    explained: tuple[Outcome, ...] | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def take(self, message: Message) -> None:
+        """Take a message in."""
+        if isinstance(message, Begun):
+            self.begun = message
+            self._move(0)
+        elif len(message) == 2 and isinstance(message[0], int):
+            number, self.done[number] = message
+            self._move(number)
+        else:
+            self.explained = message
+
+    def _move(self, number: int) -> None:
+        """Tell that the property with this number is done, or that none is yet."""
+        if self.progress is not None and self.begun is not None and number < len(self.begun.blanks):
+            number_of = len([k for k in self.done if k < len(self.begun.blanks)])
+            self.progress(number_of, len(self.begun.blanks), self.begun.blanks[number].property)
+
+    def report(self, interrupted: bool = False, unguarded: tuple[str, ...] = ()) -> Report:
+        """Return the report of what is there: of a check that was interrupted that is a part."""
+        begun = self.begun
+        if begun is None:
+            raise CheckerError("a check that has not begun has no report")
+        last = len(begun.blanks)
+        outcomes = self.explained or tuple(self.done[k] for k in range(last) if k in self.done)
+        return Report(
+            target=begun.target,
+            adapter=begun.form,
+            convention=begun.convention,
+            profile=self.order.profile,
+            seed=self.order.seed,
+            version=VERSION,
+            outcomes=outcomes,
+            seconds=time.perf_counter() - self.started,
+            incomplete=begun.incomplete,
+            environment=begun.environment,
+            sections=self.done.get(last, {}),
+            left_out=left_out(self.order.profile, self.order.select),
+            interrupted=tuple(blank.property for k, blank in enumerate(begun.blanks) if k not in self.done)
+            if interrupted
+            else None,
+            unguarded=unguarded,
+        )
+
+
+def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | None) -> tuple[Outcome, ...]:
+    """Return the outcomes with their causes, for which the target is called: in a fork that is watched, or here."""
     if not any(o.status == "failed" for o in outcomes):
         return outcomes
-    if not alone:
+    if watch is not None:
         with suppress(CheckerError):  # no further process can be started
-            return next((done for _, done in run_jobs(work, [0], 1, forked=True) if isinstance(done, tuple)), outcomes)
+            found = tried(lambda: diagnosed(outcomes, subject), watch)
+            return outcomes if isinstance(found, Crash) else found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return diagnosed(outcomes, subject)
@@ -174,8 +249,8 @@ def made_subject(
     return _restricted(_subject(target, convention, settings, device), _names(dtype))
 
 
-def probed_subject(subject: Subject, dtype: str | Sequence[str] | None) -> Subject:
-    """Return the subject with what a plain case of each kind finds it to offer.
+def probed_subject(subject: Subject, dtype: str | Sequence[str] | None, guard: Watch | None = None) -> Subject:
+    """Return the subject with what a plain case of each kind finds it to offer; guard as in :func:`probe`.
 
     Raises:
         UsageError: it does not take a dtype that was asked for.
@@ -183,7 +258,7 @@ def probed_subject(subject: Subject, dtype: str | Sequence[str] | None) -> Subje
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the target's warnings are no answers, even where they are errors
-        subject = probe(subject)
+        subject = probe(subject, guard)
     if lost := next((d for d in _names(dtype) if not _of_dtype(subject.dtypes, (d,))), None):
         raise UsageError(f"--dtype {lost}: the target does not take it ({subject.missing.get(lost, 'not offered')})")
     return subject

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,11 @@ import click
 
 from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.interrupts import install
-from bnverify.terminal import drop_output, parse_settings, require_writable, say
+from bnverify.terminal import drop_output, guard_options, parse_settings, require_writable, say, warn
 from bnverify.version import VERSION
-from bnverify.workers import cores
 
 if TYPE_CHECKING:
-    from bnverify.outcome import Report
+    pass
 
 CODES = """
 \b
@@ -75,6 +72,7 @@ def commands() -> None:
     show_default=True,
     help="Keep the case of each failure here, a file each, for 'bnverify replay'.",
 )
+@guard_options
 def check(
     target: str,
     convention: str | None,
@@ -86,87 +84,65 @@ def check(
     seed: int,
     json_path: Path | None,
     counterexamples: Path,
+    timeout: float,
+    memory: float,
+    isolation: bool,
 ) -> int:
     """Check TARGET, package.module:name or path/to/file.py:name, and print the verdict."""
     if json_path is not None:
         require_writable(json_path)
     from rich.console import Console
 
-    from bnverify.checking import check_by
-    from bnverify.report.counterexamples import relative_to
-    from bnverify.report.json_report import write_json
+    from bnverify.checking import Gathering, Order
+    from bnverify.keeping import Keeping
     from bnverify.report.progress import progress_line
     from bnverify.report.text import print_report
+    from bnverify.supervising import check_guarded, check_here, processes, watch_of
 
-    here = Path.cwd()
-    sys.path.insert(0, str(here))
-    gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
+    sys.path.insert(0, str(Path.cwd()))
+    order = Order(target, convention, profile, select, dtype, device, seed, parse_settings(settings), processes())
+    watch = watch_of(timeout, memory, device)
+    keeping = Keeping(counterexamples, json_path, device)
     with progress_line(target) as progress:
-        report = check_by(
-            min(PROCESSES, cores()),
-            target,
-            convention=convention,
-            profile=profile,
-            select=select,
-            device=device,
-            seed=seed,
-            dtype=dtype,
-            settings=parse_settings(settings),
-            progress=_after_the_imports(progress),
-        )
-    with suppress(OSError):  # of a directory that is no more
-        os.chdir(here)  # which the target may have left
-    report = with_counterexamples(report, counterexamples, device)
-    if json_path is not None:
+        gathering = Gathering(order, progress)
         try:
-            write_json(relative_to(report, json_path), json_path)
-        except OSError as problem:
-            raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
+            if isolation:
+                report = check_guarded(order, gathering, watch, keeping.hear)
+            else:
+                report = check_here(order, gathering)
+        except KeyboardInterrupt:
+            if gathering.begun is None:
+                raise
+            report = gathering.report(interrupted=True)
+    report, problem = keeping.finish(report)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     try:
         print_report(report, console)
     except SystemExit:  # rich's way of saying that nobody reads the pipe any more
         drop_output()
+    if report.interrupted is not None:
+        warn("interrupted")
+    if problem is not None:
+        raise problem
     gc.freeze()  # or the interpreter looks through everything once more at its end, for half a second
     return report.exit_code
-
-
-def with_counterexamples(report: Report, folder: Path, device: str) -> Report:
-    """Keep the counterexamples of a report in a folder, and return the report with their places."""
-    from bnverify.report.counterexamples import save
-
-    try:
-        return save(report, folder, device)[0]
-    except OSError as problem:
-        click.echo(f"bnverify: the counterexamples could not be kept in {folder}: {problem}", err=True)
-        return report
-
-
-def _after_the_imports(progress: Callable[..., None] | None) -> Callable[..., None]:
-    """Return ``progress`` that, before the first property, takes what is imported by then from the garbage collector."""
-
-    def move(number: int, *rest: Any) -> None:
-        if number == 0:
-            gc.freeze()
-        if progress is not None:
-            progress(number, *rest)
-
-    return move
 
 
 @commands.command(epilog=REPLAY_CODES)
 @click.argument("place", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
 @click.option("--target", metavar="OTHER", help="What to check; default: the target that failed.")
-def replay(place: Path, target: str | None) -> int:
+@guard_options
+def replay(place: Path, target: str | None, timeout: float, memory: float, isolation: bool) -> int:
     """Check a saved counterexample again, or all of a folder, and say which are fixed."""
-    from bnverify.replaying import files_of
-    from bnverify.replaying import replay as run_replay
+    from bnverify.replaying import files_of, replay_guarded
+    from bnverify.supervising import watch_of
 
+    watch = watch_of(timeout, memory, "cpu")
     sys.path.insert(0, str(Path.cwd()))
     failing = unusable = 0
     for path in files_of(place):
         try:
-            found = run_replay(path, target=target)
+            found = replay_guarded(path, target, watch if isolation else None)
         except BnverifyError as problem:
             if path == place:
                 raise
@@ -258,14 +234,14 @@ def grade(
             require_writable(path)
     from rich.console import Console
 
-    from bnverify.report.progress import counting_line
+    from bnverify.report.progress import progress_line
     from bnverify.scoring.own import grade_self
     from bnverify.scoring.printing import print_score
     from bnverify.scoring.writing import faults_before, write_json, write_markdown
 
     sys.path.insert(0, str(Path.cwd()))
     before = faults_before(json_path)
-    with counting_line("grade") as progress:
+    with progress_line("grade") as progress:
         score = grade_self(
             profile=profile,
             seed=seed,
@@ -322,6 +298,7 @@ def grade_tests(
         raise UsageError(f"--min-score {min_score:g}: should lie between 0 and 100")
     from bnverify.grading import user_tests
     from bnverify.grading.user_report import lines, write_json
+    from bnverify.workers import cores
 
     number = cores() if workers is None else workers
     found = user_tests.grade_tests(tests, form=form, workers=number, timeout=timeout)
@@ -344,10 +321,6 @@ def list_entries(what: str) -> int:
         raise UsageError(f"list {what}: should be one of {', '.join(LISTINGS)}")
     say("\n".join(LISTINGS[what]()))
     return 0
-
-
-PROCESSES = 4
-"""More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
 
 
 def main() -> None:

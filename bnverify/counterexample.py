@@ -15,6 +15,7 @@ from typing import Any
 from bnverify.case import Case, DirectedCase, LinearCase
 from bnverify.convention import Convention
 from bnverify.errors import CheckerError, ConventionError, UsageError
+from bnverify.files import write_whole
 from bnverify.version import VERSION
 
 SCHEMA = "bnverify-counterexample/1"
@@ -111,9 +112,7 @@ class Counterexample:
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename
-        beside = path.with_suffix(".part")
-        _ = beside.write_text(json.dumps(self.to_data(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        _ = beside.replace(path)
+        write_whole(path, json.dumps(self.to_data(), indent=1, ensure_ascii=False) + "\n")
         return path
 
 

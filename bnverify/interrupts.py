@@ -10,10 +10,12 @@ _pressed = False
 
 
 def install() -> None:
-    """Take note of the user's Ctrl-C from now on."""
+    """Take note of the user's Ctrl-C from now on; being asked to end, or losing the terminal, is one too."""
     global _installed
     _installed = True
-    _ = signal.signal(signal.SIGINT, _note)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            _ = signal.signal(getattr(signal, name), _note)
 
 
 def is_interrupt(problem: BaseException) -> bool:

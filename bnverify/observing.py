@@ -56,7 +56,7 @@ def observe(subject: Subject, chosen: Sequence[Observation], seconds: float = SE
     found: dict[str, list[Seen]] = {name: [] for name in SECTIONS}
     deadline = time.perf_counter() + seconds
     for one in chosen:
-        if any(subject.lacks(need) is not None or need in subject.failing for need in one.needs):
+        if any(subject.lacks(need) is not None or need in subject.failing for need in ("training", *one.needs)):
             continue
         if "eps" in one.needs and subject.fixed_eps:
             continue

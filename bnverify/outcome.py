@@ -115,6 +115,10 @@ class Report:
     """What was observed beside the outcomes, by section; it never changes the exit code."""
     left_out: tuple[str, ...] = ()
     """Properties that take seconds and are therefore not part of this profile."""
+    interrupted: tuple[str, ...] | None = None
+    """Where the check was interrupted: the properties that it did not come to."""
+    unguarded: tuple[str, ...] = ()
+    """What the implementation was not guarded against on this platform."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -124,7 +128,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """1 if anything failed or errored; else 3 if a required property is undecided or nothing passed; else 0."""
+        """130 if interrupted; 1 if anything failed or errored; 3 if a required one is undecided or none passed; else 0."""
+        if self.interrupted is not None:
+            return INTERRUPTED
         if self.counts["failed"] or self.counts["errored"]:
             return FAILED
         if any(o.status == "undecided" and o.required for o in self.outcomes) or not self.counts["passed"]:
@@ -153,5 +159,7 @@ class Report:
             "environment": dict(self.environment or {}),
             "outcomes": [o.as_data() for o in self.outcomes],
             "left_out": list(self.left_out),
+            "interrupted": None if self.interrupted is None else list(self.interrupted),
+            "unguarded": list(self.unguarded),
             "sections": {name: [seen.as_data() for seen in self.sections.get(name, ())] for name in SECTIONS},
         }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from bnverify.calling import Ended
 from bnverify.case import DirectedCase
 from bnverify.convention import CUMULATIVE
-from bnverify.errors import ConventionError, TargetError
+from bnverify.errors import CheckerError, ConventionError, TargetError
 from bnverify.implementation import offers
 from bnverify.precision import PRECISIONS
 from bnverify.subject import Raised, Subject
+from bnverify.workers import Crash, Watch, tried
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,22 @@ CAPABILITIES: Mapping[str, Capability] = {
 """In the order in which they are tried."""
 
 
-def probe(subject: Subject) -> Subject:
+Problems = Mapping[str, Raised | None]
+"""What the plain cases of a capability raised, by precision; None where one ran."""
+
+
+def probe(subject: Subject, guard: Watch | None = None) -> Subject:
     """Return the subject with the dtypes, ranks and capabilities that one plain case each finds.
+
+    What raises is not offered; what ends its process is, and fails. guard: call each plain case in a fork.
 
     Raises:
         TargetError: forward in training raises on every plain case.
         ConventionError: no rank of the target has the declared channel axis, or a declared rule cannot be judged.
     """
-    found = _with_precisions_and_ranks(subject)
+    found = _with_precisions_and_ranks(subject, guard)
+    if "training" in found.failing:
+        return found
     missing, failing = dict(found.missing), dict(found.failing)
     narrower: dict[str, tuple[str, ...]] = {}
     for name, capability in CAPABILITIES.items():
@@ -96,14 +106,18 @@ def probe(subject: Subject) -> Subject:
         if reason is not None:
             missing[name] = reason
             continue
-        problems = _problems(found, capability, found)
-        if name in found.required:
+        before = next((failing[n] for n in capability.after if n in failing), None)
+        if before is not None:
+            failing[name] = before
+            continue
+        problems = _problems(found, capability, found, guard)
+        if name in found.required or _all_end(problems.values()):
             failing |= _failure(name, problems)
             continue
         missing |= _told(name, problems)
         narrower |= _narrower(name, problems)
     for name, option in found.options.items():
-        problems = _problems(option, _FORWARD, found)
+        problems = _problems(option, _FORWARD, found, guard)
         missing |= _told(name, problems)
         narrower |= _narrower(name, problems)
     if not found.differentiable or "gradients" in missing:
@@ -115,29 +129,42 @@ def probe(subject: Subject) -> Subject:
     return found.with_capabilities(missing=missing, failing=failing, precisions_of=narrower, ways=ways)
 
 
-def _problems(subject: Subject, capability: Capability, whole: Subject) -> dict[str, str | None]:
+def _problems(subject: Subject, capability: Capability, whole: Subject, guard: Watch | None) -> Problems:
     """Return what a plain case in each precision of the ``whole`` subject raised, or None where it ran."""
-    return {d: _attempt(subject, capability, plain_case(subject, d, whole.ranks[0])) for d in whole.dtypes}
+    return {d: _attempt(subject, capability, plain_case(subject, d, whole.ranks[0]), guard) for d in whole.dtypes}
 
 
-def _failure(name: str, problems: Mapping[str, str | None]) -> dict[str, str]:
-    """Return how a required capability fails, be it in one precision alone."""
-    told = _told(name, problems)
-    return {name: told.get(name) or "; ".join(f"{where}: {problem}" for where, problem in told.items())} if told else {}
+def _all_end(problems: Iterable[Raised | None]) -> bool:
+    """Return whether every plain case ended its process."""
+    return all(isinstance(problem, Ended) for problem in problems)
 
 
-def _told(name: str, problems: Mapping[str, str | None]) -> dict[str, str]:
+def _failure(name: str, problems: Problems) -> dict[str, str]:
+    """Return what is said of a capability that fails, be it in one precision alone."""
+    raised = {d: problem.cause for d, problem in problems.items() if problem is not None}
+    every = len(raised) == len(problems)
+    told = next(iter(raised.values())) if every else "; ".join(f"{name} in {d}: {raised[d]}" for d in sorted(raised))
+    ended = _all_end([problem for problem in problems.values() if problem is not None])
+    return {name: f"in a plain case {told}" if ended else f"a plain case raised: {told}"} if told else {}
+
+
+def _told(name: str, problems: Problems) -> dict[str, str]:
     """Return why a capability is missing: under its name where it is in every precision, else by those in which it is."""
-    raised = {d: problem for d, problem in problems.items() if problem is not None}
+    raised = {d: problem.cause for d, problem in problems.items() if _is_refusal(problem)}
     if len(raised) == len(problems):
         return {name: next(iter(raised.values()))}
     return {f"{name} in {dtype}": raised[dtype] for dtype in sorted(raised)}
 
 
-def _narrower(name: str, problems: Mapping[str, str | None]) -> dict[str, tuple[str, ...]]:
+def _narrower(name: str, problems: Problems) -> dict[str, tuple[str, ...]]:
     """Return the precisions in which a capability is there, where it is in some of them."""
-    working = tuple(d for d, problem in problems.items() if problem is None)
+    working = tuple(d for d, problem in problems.items() if not _is_refusal(problem))
     return {name: working} if 0 < len(working) < len(problems) else {}
+
+
+def _is_refusal(problem: Raised | None) -> TypeGuard[Raised]:
+    """Return whether a plain case was refused: it raised, where ending its process is no way to refuse one."""
+    return problem is not None and not isinstance(problem, Ended)
 
 
 def _absent(subject: Subject, capability: Capability, missing: Mapping[str, str]) -> str | None:
@@ -147,21 +174,28 @@ def _absent(subject: Subject, capability: Capability, missing: Mapping[str, str]
     return next((missing[n] for n in capability.after if n in missing), None)
 
 
-def _with_precisions_and_ranks(subject: Subject) -> Subject:
+def _with_precisions_and_ranks(subject: Subject, guard: Watch | None) -> Subject:
     axis = subject.convention.channel_axis
     ranks = tuple(rank for rank in subject.ranks if -rank <= axis < rank)
     if not ranks:
         raise ConventionError(
             f"--set channel_axis={axis}: no axis of an input of rank {', '.join(map(str, subject.ranks))}"
         )
-    works = {(d, r): _attempt(subject, _FORWARD, plain_case(subject, d, r)) for d in subject.dtypes for r in ranks}
-    dtypes = tuple(d for d in subject.dtypes if any(works[d, r] is None for r in ranks))
+    called = {
+        (d, r): _attempt(subject, _FORWARD, plain_case(subject, d, r), guard) for d in subject.dtypes for r in ranks
+    }
+    raised = {where: problem.cause for where, problem in called.items() if _is_refusal(problem)}
+    dtypes = tuple(d for d in subject.dtypes if any((d, r) not in raised for r in ranks))
     if not dtypes:
-        raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(works.values()))}")
-    missing = {d: str(works[d, ranks[0]]) for d in subject.dtypes if d not in dtypes}
-    taken = tuple(r for r in ranks if any(works[d, r] is None for d in dtypes))
-    missing |= {f"rank {r}": str(works[dtypes[0], r]) for r in ranks if r not in taken}
-    return subject.with_capabilities(dtypes=dtypes, ranks=taken, missing={**subject.missing, **missing})
+        raise TargetError(f"{subject.target} raises in training on a plain case: {next(iter(raised.values()))}")
+    missing = {d: raised[d, ranks[0]] for d in subject.dtypes if d not in dtypes}
+    taken = tuple(r for r in ranks if any((d, r) not in raised for d in dtypes))
+    missing |= {f"rank {r}": raised[dtypes[0], r] for r in ranks if r not in taken}
+    left = {f"{d}, rank {r}": called[d, r] for d in dtypes for r in taken if (d, r) not in raised}
+    failing = _failure("training", left) if _all_end(left.values()) else {}
+    return subject.with_capabilities(
+        dtypes=dtypes, ranks=taken, missing={**subject.missing, **missing}, failing={**subject.failing, **failing}
+    )
 
 
 def _forward(subject: Subject, case: DirectedCase) -> None:
@@ -174,13 +208,24 @@ def _forward(subject: Subject, case: DirectedCase) -> None:
 _FORWARD = Capability(_forward)
 
 
-def _attempt(subject: Subject, capability: Capability, case: DirectedCase) -> str | None:
+def _attempt(subject: Subject, capability: Capability, case: DirectedCase, guard: Watch | None) -> Raised | None:
     """Return what a plain call raised, or None."""
-    try:
-        capability.attempt(subject, case)
-    except Raised as problem:
-        return problem.cause
-    return None
+
+    def attempt() -> Raised | None:
+        try:
+            capability.attempt(subject, case)
+        except Raised as problem:
+            return type(problem)(problem.cause)
+        return None
+
+    if guard is None:
+        return attempt()
+    found = tried(attempt, guard)
+    if isinstance(found, Crash):
+        if not found.ended:
+            raise CheckerError(found.message)
+        return Ended(found.message)
+    return found
 
 
 def plain_case(subject: Subject, dtype: str, rank: int) -> DirectedCase:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnverify.checking import made_subject, probed_subject, single_thread
+from bnverify import journal
+from bnverify.checking import PROBING, made_subject, probed_subject, single_thread
 from bnverify.compare import Disagreement, Record, recording
 from bnverify.counterexample import Counterexample, read
 from bnverify.errors import UsageError
 from bnverify.property import Property
 from bnverify.subject import Raised, Subject
 from bnverify.suite import load
+from bnverify.supervising import is_possible, isolated
+from bnverify.workers import Crash, Watch
 
 REPEATS = 20
 """How often a case has to pass: what fails now and then has failed once already."""
@@ -42,19 +45,44 @@ def replay(counterexample: Counterexample | Path | str, *, target: str | None = 
         TargetError: the target cannot be loaded or called.
     """
     found = counterexample if isinstance(counterexample, Counterexample) else read(Path(counterexample))
+    return _replayed(found, target, None)
+
+
+def _replayed(found: Counterexample, target: str | None, guard: Watch | None) -> Replayed:
+    """Check the case of a counterexample again; guard as in :func:`bnverify.probing.probe`."""
     prop = next((p for p in load() if p.name == found.prop), None)
     if prop is None:
         raise UsageError(f"no property is called {found.prop}; it may be of another version")
     name = found.target if target is None else target
-    subject = _subject(found, name)
+    with journal.loading():
+        subject = _subject(found, name)
     with single_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        subject = _variant(probed_subject(subject, None), found.variant if target is None else "")
+        journal.note(PROBING)
+        subject = _variant(probed_subject(subject, None, guard), found.variant if target is None else "")
+        journal.note(found.prop)
         reason = next(filter(None, (subject.lacks(need) for need in prop.needs)), None)
         reason = reason or _why_not(subject, found)
         if reason is not None:
             raise UsageError(f"{name} cannot be checked by {prop.name}: {reason}")
         return _checked(found, name, prop, subject)
+
+
+def replay_guarded(path: Path, target: str | None, watch: Watch | None) -> Replayed:
+    """Check a counterexample again in a process of its own, held to ``watch``; with None, or where there is none, in this one.
+
+    Raises:
+        BnverifyError: as :func:`replay`.
+    """
+    if watch is None or not is_possible():
+        return replay(path, target=target)
+    found = read(path)
+    done = isolated(lambda: replay(found, target=target), watch)
+    if isinstance(done, Crash) and done.entry is not None and done.entry.note == PROBING:
+        done = isolated(lambda: _replayed(found, target, watch), watch)
+    if isinstance(done, Crash):
+        return Replayed(found, target or found.target, True, done.message)
+    return done
 
 
 def _subject(found: Counterexample, target: str) -> Subject:

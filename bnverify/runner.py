@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
+from bnverify import journal
 from bnverify.alternatives import alternatives, rival
+from bnverify.calling import Ended
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError, UsageError
@@ -26,6 +29,7 @@ from bnverify.precision import PRECISIONS
 from bnverify.property import OPTIONS, Property
 from bnverify.strategies import STRATEGIES
 from bnverify.subject import Raised, Subject
+from bnverify.workers import Crash, Watch, tried
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,15 @@ def blank(prop: Property, subject: Subject) -> Outcome:
     return Outcome(prop.name, "unsupported", required, prop.claim, prop.source)
 
 
-def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, *, shrink: bool = True) -> Outcome:
-    """Return the outcome of one property; whatever the implementation does is a value of it."""
+def run_property(
+    prop: Property, subject: Subject, profile: Profile, seed: int, *, shrink: bool = True, guard: Watch | None = None
+) -> Outcome:
+    """Return the outcome of one property; whatever the implementation does is a value of it.
+
+    guard: check each case in a fork, for the implementation ends the process; nothing but that is a failure then.
+    """
     unknown = blank(prop, subject)
-    for need in prop.needs:
+    for need in ("training", *prop.needs):
         if need == "eps" and subject.fixed_eps:
             return replace(unknown, required=False, message="the target has one fixed eps")
         reason = subject.lacks(need)
@@ -80,7 +89,7 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
                 unknown, required=False, message=f"the target has no constructor with {need.partition('=')[0]}"
             )
         if need in subject.failing:
-            return replace(unknown, status="errored", message=f"a plain case raised: {subject.failing[need]}")
+            return replace(unknown, status="errored", message=subject.failing[need])
     reason = prop.barred_by(subject.convention.rules)
     if reason is not None:
         return replace(unknown, required=False, message=f"does not hold under {reason}")
@@ -97,7 +106,7 @@ def run_property(prop: Property, subject: Subject, profile: Profile, seed: int, 
             cases=max(1, round(profile.cases * prop.weight / len(subjects))),
             seconds=profile.seconds * prop.weight / len(subjects),
         )
-        run = _Run(prop, one, share, seed, shrink)
+        run = _Run(prop, one, share, seed, shrink, guard)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             outcome = run.outcome(replace(unknown, variant=one.target if number else ""))
@@ -147,6 +156,7 @@ class _Run:
     profile: Profile
     seed: int
     shrink: bool
+    guard: Watch | None = None
     cases: int = 0
     visited: set[str] = field(default_factory=set)
     """The precisions of the cases so far."""
@@ -337,7 +347,11 @@ class _Run:
         self.record.ratio_of_case = 0.0
         try:
             with recording(self.record if not self.failing else Record()):
-                self.prop.check(self.subject, case, **drawn)
+                if self.guard is None:
+                    journal.note((self.prop.name, self.subject.target, case, drawn))
+                    self.prop.check(self.subject, case, **drawn)
+                else:
+                    self._guarded(case, drawn, self.guard)
         except CheckerError as problem:
             raise CheckerError(f"{self.prop.name}, {case.dtype}, seed {self.seed}: {problem}") from problem
         except Disagreement as problem:
@@ -345,8 +359,20 @@ class _Run:
             self._keep(case, drawn, replace(problem.finding, drawn=shown))
             raise
         except Raised as problem:
-            self._keep(case, drawn, f"raised {problem.cause} at {case!r}")
+            told = problem.cause if isinstance(problem, Ended) else f"raised {problem.cause}"
+            self._keep(case, drawn, f"{told} at {case!r}")
             raise
+
+    def _guarded(self, case: Case, drawn: Mapping[str, Any], guard: Watch) -> None:
+        """Check a case in a fork, and raise where that ends."""
+
+        def check() -> None:
+            with suppress(Disagreement, Raised):
+                self.prop.check(self.subject, case, **drawn)
+
+        found = tried(check, guard)
+        if isinstance(found, Crash):
+            raise Ended(found.message) if found.ended else CheckerError(found.message)
 
     def _keep(self, case: Case, drawn: Mapping[str, Any], finding: Finding | str) -> None:
         """Keep the smallest failure so far, by the number of values and the length of its text."""

@@ -37,13 +37,13 @@ class OpenSession:
         Raises:
             Raised: the layer raised.
         """
-        with caught():
+        with caught("session", x.size):
             y = self.session.step(self.subject.native(x), training=training)
         return self.subject.read("y", y)
 
     def statistics(self) -> Statistics:
         """Return what is stored now."""
-        with caught():
+        with caught("session"):
             mean, var, count = self.session.statistics()
         read = self.subject.read
         return Statistics(read("running_mean", mean), read("running_var", var), count)
@@ -55,7 +55,7 @@ class OpenSession:
 
     def copied(self, how: str) -> OpenSession:
         """Return a copy of the layer, made by ``deepcopy``, by saving and loading its state (``load``), or a ``fresh`` one."""
-        with caught():
+        with caught("session"):
             return OpenSession(self.subject, self.session.copied(how))
 
     def offers(self, method: str) -> bool:
@@ -68,7 +68,7 @@ class OpenSession:
         Raises:
             Raised: the layer raised.
         """
-        with caught():
+        with caught("session", x.size):
             y = self.session.quietly(self.subject.native(x), training=training)
         return self.subject.read("y", y)
 
@@ -78,7 +78,7 @@ class OpenSession:
         Raises:
             Raised: the layer raised.
         """
-        with caught():
+        with caught("session"):
             self.session.assign(**{name: self.subject.native(value) for name, value in vectors.items()})
 
     def hold(self, x: Array) -> tuple[Array | None, Callable[[Array], Gradients]]:
@@ -87,11 +87,11 @@ class OpenSession:
         Raises:
             Raised: the layer raised; so may what is returned.
         """
-        with caught():
+        with caught("session", x.size):
             y, backward = self.session.hold(self.subject.native(x, differentiable=True))
 
         def back(dy: Array) -> Gradients:
-            with caught():
+            with caught("session", dy.size):
                 found = backward(self.subject.native(dy))
             return tuple(self.subject.read(n, v) for n, v in zip(GRADIENTS, found, strict=True))
 
@@ -104,6 +104,6 @@ class OpenSession:
             Raised: the layer raised.
         """
         native = self.subject.native
-        with caught():
+        with caught("session"):
             found = self.session.summed([native(x) for x in xs], [native(dy) for dy in dys])
         return tuple(self.subject.read(n, v) for n, v in zip(("dgamma", "dbeta"), found, strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,20 +16,20 @@ import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 
-from bnverify import generated
+from bnverify import generated, journal
 from bnverify.errors import CheckerError
 from bnverify.observation import Observation
-from bnverify.observing import Sections, observe, unseen
-from bnverify.outcome import Outcome
+from bnverify.observing import observe, unseen
+from bnverify.outcome import Outcome, place_of
 from bnverify.property import Property
 from bnverify.runner import Profile, blank, run_property
 from bnverify.subject import Subject
-from bnverify.workers import Crash, run_jobs
+from bnverify.workers import Crash, Watch, run_jobs
 
 SLOW, OBSERVING = 6, 8
 """How long a slow property takes, and all observations together, where any other takes 1."""
-Progress = Callable[[int, int, Property], None]
-
+SHRINKING = 10.0
+"""Seconds for finding smaller cases, all together, where the implementation ends its process."""
 
 SHARES = 8
 """Forks that a check is shared among, one after the other where there are fewer processes: what a target remembers of one
@@ -50,13 +51,18 @@ def held() -> frozenset[str] | None:
 
 @dataclass(frozen=True)
 class Parts:
-    """All that a check has to do, in parts that do not know of each other: its properties, and then the observations."""
+    """All that a check has to do, in parts that do not know of each other: its properties, and then the observations.
+
+    left: the numbers of those that are still to be done. watch: what the implementation's calls in forks are held to.
+    """
 
     properties: Sequence[Property]
     subject: Subject
     profile: Profile
     seed: int
     observations: Sequence[Observation]
+    left: Sequence[int]
+    watch: Watch
 
     def __post_init__(self) -> None:
         _import_generated()
@@ -64,68 +70,101 @@ class Parts:
     def part(self, number: int) -> Any:
         """Return the outcome of the property with this number, or after the last one what was observed."""
         if number == len(self.properties):
+            journal.note(("observations", "", None, {}))
             return observe(self.subject, self.observations)
+        journal.note((self.properties[number].name, "", None, {}))
         return run_property(self.properties[number], self.subject, self.profile, self.seed)
 
-    def in_turn(self, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
-        """Do all parts in this process, one after the other."""
-        last = len(self.properties)
-        found: list[Any] = []
-        for number, prop in enumerate(self.properties):
-            if progress is not None:
-                progress(number, last, prop)
-            found.append(self.part(number))
-        return tuple(found), self.part(last)
+    def in_turn(self) -> Iterator[tuple[int, Any]]:
+        """Do all parts in this process, one after the other, and yield each with its number."""
+        for number in self.left:
+            yield number, self.part(number)
 
-    def shared(self, workers: int, progress: Progress | None) -> tuple[tuple[Outcome, ...], Sections]:
-        """Share the parts among forks; where one ends with its process, that is its outcome, and the rest goes on in another.
+    def shared(self, workers: int) -> Iterator[tuple[int, Any]]:
+        """Share the parts among forks, and yield each with its number.
 
-        What no fork could do, for no further process can be started or the judge itself raised, is done in this one.
+        Where one ends with its process, or a call hangs, that is its outcome, and the rest goes on in another fork. What no
+        fork could do, for no further process can be started or the judge itself raised, is done in this one.
         """
-        last = len(self.properties)
-        shares = self._shares()
-        found: dict[int, Any] = {}
-        if progress is not None and self.properties:
-            progress(0, last, self.properties[0])
+        shares = shares_of(self.properties, self.left)
+        done: set[int] = set()
+        lost: list[tuple[int, Crash]] = []
         _begin_hypothesis()
         with suppress(CheckerError):  # no further process can be started
             while shares:
-                left = []
-                for share, done in run_jobs(self._parts, shares, workers, forked=True):
-                    if isinstance(done, Crash):
-                        undone = [number for number in share if number not in found]
-                        if done.ended and undone:
-                            found[undone[0]] = self._lost(undone[0], done.message)
-                            left.append(undone[1:])
+                rest = []
+                for share, found in run_jobs(self._parts, shares, workers, forked=True, watch=self.watch):
+                    if isinstance(found, Crash):
+                        undone = [number for number in share if number not in done]
+                        if found.ended and undone:
+                            done.add(undone[0])
+                            lost.append((undone[0], found))
+                            rest.append(undone[1:])
                         continue
-                    number, found[number] = done
-                    if progress is not None and number < last:
-                        progress(len(found.keys() - {last}), last, self.properties[number])
-                shares = [share for share in left if share]
-        for number in {*range(last + 1)} - found.keys():
-            found[number] = self.part(number)
-        return tuple(found[k] for k in range(last)), found[last]
+                    done.add(found[0])
+                    yield found
+                shares = [share for share in rest if share]
+        yield from self._lost(lost, workers)
+        for number in self.left:
+            if number not in done:
+                yield number, self.part(number)
 
-    def _lost(self, number: int, message: str) -> Any:
-        """Return the outcome of a part that ended the process it was done in."""
-        if number == len(self.properties):
-            return unseen(message)
-        prop = self.properties[number]
-        return replace(blank(prop, self.subject), status="errored", message=message)
+    def _lost(self, lost: Sequence[tuple[int, Crash]], workers: int) -> Iterator[tuple[int, Any]]:
+        """Yield the outcomes of parts that ended their process, with the smallest case that still does, as time allows."""
+        found = {number: lost_outcome(self.blank(number), crash, self.subject.target) for number, crash in lost}
+        again = [number for number, crash in lost if not crash.hung and found[number].failing is not None]
+        until = time.monotonic() + SHRINKING
+
+        def smaller(number: int) -> Iterator[tuple[int, Outcome]]:
+            if time.monotonic() < until:
+                yield (
+                    number,
+                    run_property(self.properties[number], self.subject, self.profile, self.seed, guard=self.watch),
+                )
+
+        with suppress(CheckerError):
+            jobs = run_jobs(smaller, again, workers, forked=True, watch=self.watch, limit=lambda _: SHRINKING)
+            for _, shrunk in jobs:
+                if not isinstance(shrunk, Crash) and shrunk[1].status == "errored" and shrunk[1].failing is not None:
+                    number, outcome = shrunk
+                    found[number] = replace(outcome, cases=found[number].cases, power=None)
+        yield from found.items()
+
+    def blank(self, number: int) -> Outcome | None:
+        """Return the outcome of a part before anything is known of it; None for the observations."""
+        return blank(self.properties[number], self.subject) if number < len(self.properties) else None
 
     def _parts(self, share: Sequence[int]) -> Iterator[tuple[int, Any]]:
         """Yield each part of a share with its number."""
         for number in share:
             yield number, self.part(number)
 
-    def _shares(self) -> list[list[int]]:
-        """Return the numbers of all parts in shares of about one length, those first that take long by themselves."""
-        last = len(self.properties)
-        costs = {k: (SLOW if p.slow else 1) * p.weight for k, p in enumerate(self.properties)} | {last: OBSERVING}
-        shares: list[list[int]] = [[] for _ in range(min(SHARES, last + 1))]
-        for number in sorted(costs, key=lambda k: -costs[k]):
-            min(shares, key=lambda share: sum(costs[k] for k in share)).append(number)
-        return shares
+
+def shares_of(properties: Sequence[Property], left: Sequence[int]) -> list[list[int]]:
+    """Return the numbers that are left of all parts, in shares of about one length, those first that take long."""
+    last = len(properties)
+    costs = {k: (SLOW if p.slow else 1) * p.weight for k, p in enumerate(properties)} | {last: OBSERVING}
+    shares: list[list[int]] = [[] for _ in range(min(SHARES, last + 1))]
+    for number in sorted(costs, key=lambda k: -costs[k]):
+        min(shares, key=lambda share: sum(costs[k] for k in share)).append(number)
+    undone = [[number for number in share if number in left] for share in shares]
+    return [share for share in undone if share]
+
+
+def lost_outcome(blank: Outcome | None, crash: Crash, whole: str) -> Any:
+    """Return the outcome of a part that ended the process it was done in, or what stands for lost observations.
+
+    whole: the target, of which the process may have called a variant.
+    """
+    if blank is None:
+        return unseen(crash.message)
+    errored = replace(blank, status="errored", message=crash.message)
+    name, target, case, drawn = crash.entry.note if crash.entry is not None and crash.entry.note else ("", "", None, {})
+    if case is None or name != blank.property:
+        return errored
+    message = f"{crash.message} at {case!r}"
+    variant = "" if target == whole else target
+    return replace(errored, message=message, failing=(case, drawn), worst_at=place_of(case, "cpu"), variant=variant)
 
 
 def _begin_hypothesis() -> None:

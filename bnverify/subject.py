@@ -116,7 +116,7 @@ class Subject:
     variants: tuple[Subject, ...] = ()
     """The same implementation with another backward pass, checked too wherever gradients are."""
     failing: Mapping[str, str] = field(default_factory=dict)
-    """Required capabilities whose plain case raised, with what was raised."""
+    """Required capabilities whose plain case raised, and any whose plain cases ended their process, with what is said of it."""
     precisions_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The precisions in which a capability was found, where those are fewer than ``dtypes``."""
     ways: Mapping[str, Subject] = field(default_factory=dict)
@@ -173,7 +173,7 @@ class Subject:
         inputs = self._inputs(case, leaves, layouts or {})
         for name, other in (alike or {}).items():
             inputs[name] = inputs[other]
-        with caught():
+        with caught(_kind(training, gradients), case.x.size):
             out = self._forward(case, inputs, training)
             found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
@@ -198,11 +198,11 @@ class Subject:
         outs: list[Forward] = []
         seen: list[dict[str, Any]] = []
         for case, inputs in zip(cases, given, strict=True):
-            with caught():
+            with caught("training", case.x.size):
                 outs.append(self._forward(case, inputs, True))
             seen.append({name: self.read(name, getattr(outs[-1], name)) for name in ("y", *STATE)})
         for k in order:
-            with caught():
+            with caught("training with gradients", cases[k].x.size):
                 found = dict(zip(GRADIENTS, backward(outs[k].saved, given[k]["dy"]), strict=True))
             seen[k] |= {name: self.read(name, value) for name, value in found.items()}
             if seen[k]["dgamma"] is None:
@@ -218,7 +218,7 @@ class Subject:
         implementation: Any = self.implementation
         inputs = self._inputs(case, (), {})
         direction = [inputs[n] for n in _DIRECTION]
-        with caught():
+        with caught("forward mode", case.x.size):
             if hasattr(implementation, "forward_mode"):
                 arguments = [inputs[n] for n in _ARGUMENTS]
                 tangent = implementation.forward_mode(arguments, direction, **_settings(case, training))
@@ -236,7 +236,7 @@ class Subject:
         """
         implementation: Any = self.implementation
         inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), layouts or {})
-        with caught():
+        with caught("double backward", case.x.size):
             saved = self._forward(case, inputs, training).saved
             seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))
             found = dict(zip(SECONDS, seconds, strict=True))
@@ -252,7 +252,7 @@ class Subject:
             Raised: as in :meth:`run`.
         """
         implementation: Any = self.implementation
-        with caught():
+        with caught("merge", max(part.x.size for part in parts)):
             found = [implementation.statistics(self._inputs(part, (), {})["x"]) for part in parts]
             whole = found[0]
             for one in found[1:]:
@@ -269,7 +269,7 @@ class Subject:
         """
         inputs = self._inputs(case, (), {})
         implementation: Any = self.implementation
-        with caught():
+        with caught("session"):
             opened = implementation.session(*(inputs[n] for n in CHANNEL), eps=case.eps, update_rate=case.update_rate)
         return OpenSession(self, opened)
 
@@ -298,15 +298,16 @@ class Subject:
         """
         if value is None:
             return None
-        try:
-            array = self.arrays.numpy(value)
-            if array.dtype.kind not in "fiub" and str(array.dtype) not in DTYPES:
-                raise TypeError(f"an array of {array.dtype}, but should be one of real numbers")
-            return array
-        except TypeError as problem:
-            raise Raised(f"{name} is {problem}") from problem
-        except Exception as problem:
-            raise Raised(f"{name} cannot be read as an array: {one_line(problem)}") from problem
+        with caught("reading"):
+            try:
+                array = self.arrays.numpy(value)
+                if array.dtype.kind not in "fiub" and str(array.dtype) not in DTYPES:
+                    raise TypeError(f"an array of {array.dtype}, but should be one of real numbers")
+                return array
+            except TypeError as problem:
+                raise Raised(f"{name} is {problem}") from problem
+            except Exception as problem:
+                raise Raised(f"{name} cannot be read as an array: {one_line(problem)}") from problem
 
     def _without_gamma(self, case: Case) -> Array | None:
         """Return what no gradient by gamma stands for: none at all, but zeros where gamma is declared to be fixed."""
@@ -320,6 +321,11 @@ class Subject:
     def _bits(self, name: str, value: Any) -> bytes:
         array = self.read(name, value)
         return b"" if array is None else array.tobytes()
+
+
+def _kind(training: bool, gradients: bool) -> str:
+    """Return what kind of call this is, of journal.CALLS."""
+    return ("training" if training else "inference") + (" with gradients" if gradients else "")
 
 
 def _settings(case: Case, training: bool) -> dict[str, Any]:

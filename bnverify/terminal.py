@@ -4,11 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from bnverify.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def guard_options(command: Command) -> Command:
+    """Give a command the options of the process that it calls an implementation in."""
+    for option in (
+        click.option(
+            "--no-isolation",
+            "isolation",
+            flag_value=False,
+            default=True,
+            help="Call TARGET in this process, unguarded.",
+        ),
+        click.option(
+            "--memory", type=float, default=4.0, show_default=True, metavar="GIB", help="Memory TARGET may use."
+        ),
+        click.option(
+            "--timeout",
+            type=float,
+            default=20.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="One call may take this long.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
@@ -41,6 +72,12 @@ def say(text: str) -> None:
         click.echo(text)
     except BrokenPipeError:
         drop_output()
+
+
+def warn(text: str) -> None:
+    """Print a line to standard error, where that can be written to."""
+    with suppress(OSError, ValueError):
+        click.echo(f"bnverify: {text}", err=True)
 
 
 def drop_output() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe, get_context
@@ -17,8 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess, SpawnProcess
 from typing import Any, Generic, TypeVar
 
+from bnverify import guards, journal
 from bnverify.calling import one_line
 from bnverify.errors import BnverifyError, CheckerError
+from bnverify.journal import Entry, Hung, Journal
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -26,9 +27,10 @@ START_SECONDS = 120.0
 """A worker that is not ready by then never will be."""
 LOOK_SECONDS = 5.0
 """How often a worker is looked after that says nothing: a child of its own may keep its connection open."""
+WATCH_SECONDS = 0.2
+"""How often one is whose calls must end in time."""
 READY, RESULT, DONE = "ready", "result", "done"
 """What a worker says: that it can begin, one result of its job, that there are no more."""
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,27 @@ class Crash:
     """A job that did not come to its end, and why.
 
     misuse: what it was given cannot be used, by an error of ours. ended: its process did, or was too slow; else it raised.
+    hung: a call of it did not end in time. entry: what it was doing, where that is written down.
     """
 
     message: str
     misuse: bool = False
     ended: bool = False
+    hung: bool = False
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the calls that processes make are held to: each may take ``timeout`` seconds, after which its process is killed.
+
+    hung: those that did not end, which all processes know of; see journal.Hung. memory: bytes that each process may have
+    over what it begins with.
+    """
+
+    timeout: float
+    memory: int | None = None
+    hung: Hung = field(default_factory=Hung)
 
 
 def cores() -> int:
@@ -56,13 +74,15 @@ def run_jobs(
     limit: Callable[[Job], float] = lambda job: math.inf,
     prepare: Callable[[], None] | None = None,
     forked: bool = False,
-) -> Iterator[tuple[Job, Result | Crash]]:
+    watch: Watch | None = None,
+) -> Generator[tuple[Job, Result | Crash]]:
     """Yield each job with each of its results as they come, worked on in ``workers`` processes in the order given.
 
     limit: seconds that a job may take; a process that exceeds them is killed, and so are all when the generator is closed.
     prepare: called once in each process, which has nothing but silence to print to. ``work``, ``prepare`` and the jobs are
     sent to the processes, so they must be importable and plain data. Not so where they are forked: every job has a fork of
     its own then, which has all that this process has, goes on printing where it prints, and sends back results alone.
+    watch: what the calls of forked processes are held to.
 
     Raises:
         CheckerError: a process cannot be started.
@@ -71,7 +91,7 @@ def run_jobs(
     todo = list(reversed(jobs))
 
     def start() -> None:
-        team.append(_Worker(work, limit, prepare, forked, tuple(team)))
+        team.append(_Worker(work, limit, prepare, forked, watch, tuple(team)))
 
     try:
         for _ in range(min(workers, len(jobs))):
@@ -98,7 +118,8 @@ def run_jobs(
 def _attentive(team: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
     """Wait until a worker says something, ends, or is overdue, and return those that did."""
     while True:
-        left = max(0.0, min(LOOK_SECONDS, *(worker.deadline - time.monotonic() for worker in team)))
+        most = min(WATCH_SECONDS if worker.journal else LOOK_SECONDS for worker in team)
+        left = max(0.0, min(most, *(worker.deadline - time.monotonic() for worker in team)))
         ready = wait([worker.connection for worker in team], left)
         found = [w for w in team if w.connection in ready or w.is_over()]
         if found:
@@ -113,20 +134,26 @@ class _Worker(Generic[Job]):
     limit: Callable[[Job], float]
     prepare: Callable[[], None] | None
     forked: bool
+    watch: Watch | None
     others: Sequence[_Worker[Any]]
     """Those that there are when this one is started."""
     job: Job | None = None
     alive: bool = True
     deadline: float = field(default_factory=lambda: time.monotonic() + START_SECONDS)
+    journal: Journal | None = None
 
     def __post_init__(self) -> None:
+        if self.watch is not None:
+            self.journal = Journal(self.watch.timeout, self.watch.hung)
         try:
             self.connection, theirs = Pipe()
             what = (self.work, self.prepare, theirs)
             self.process: ForkProcess | SpawnProcess
             if self.forked:
                 ours = [self.connection, *(worker.connection for worker in self.others)]
-                self.process = get_context("fork").Process(target=_serve_forked, args=(os.getpid(), ours, *what))
+                self.process = get_context("fork").Process(
+                    target=_serve_forked, args=(os.getpid(), ours, self.watch, self.journal, *what)
+                )
             else:
                 self.process = get_context("spawn").Process(target=_serve_spawned, args=what, daemon=True)
             with warnings.catch_warnings():
@@ -144,7 +171,11 @@ class _Worker(Generic[Job]):
 
     def is_over(self) -> bool:
         """Return whether the process has ended, or takes too long."""
-        return time.monotonic() >= self.deadline or not self.process.is_alive()
+        return time.monotonic() >= self.deadline or self.hangs() or not self.process.is_alive()
+
+    def hangs(self) -> bool:
+        """Return whether a call in the process takes too long."""
+        return self.journal is not None and time.monotonic() >= self.journal.deadline()
 
     def hear(self) -> tuple[str, Any]:
         """Return what the process has to say: of its job, or that it is ready; one that never is, is an error of ours."""
@@ -160,12 +191,21 @@ class _Worker(Generic[Job]):
         if not overdue:
             self.process.join()
         code = self.process.exitcode
-        how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        how = f"was ended by {_signal(-code)}" if code is not None and code < 0 else f"ended with exit code {code}"
         if self.job is None:
             raise CheckerError(f"a worker process {'was not ready in time' if overdue else how}")
         took = f"did not end within {self.limit(self.job):.0f} s"
-        self.alive, self.job = False, None
-        return RESULT, Crash(took if overdue else f"its process {how}", ended=True)
+        self.alive = False
+        if self.journal is None or self.watch is None:
+            self.job = None
+            return RESULT, Crash(took if overdue else f"its process {how}", ended=True)
+        entry, hung = self.journal.entry(), overdue and time.monotonic() < self.deadline
+        if hung:
+            took = f"a call ({entry.call}) did not end within {self.watch.timeout:g} s"
+        if hung and entry.call is not None:
+            self.watch.hung.add(entry.call, entry.values)
+        self.job = None
+        return RESULT, Crash(took if overdue else f"its process {how}", ended=True, hung=hung, entry=entry)
 
     def stop(self) -> None:
         """End the process, whatever it does, and what it has started."""
@@ -175,6 +215,34 @@ class _Worker(Generic[Job]):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
             self.process.join()
+        if self.journal is not None:
+            self.journal.close()
+
+
+def _signal(number: int) -> str:
+    """Return a signal's number and, where it has one, its name."""
+    with suppress(ValueError):
+        return f"signal {number} ({signal.Signals(number).name})"
+    return f"signal {number}"
+
+
+def tried(work: Callable[[], Result], watch: Watch, seconds: float = math.inf) -> Result | Crash:
+    """Return what a piece of work returns when it is done in a fork, or how that ended.
+
+    Raises:
+        CheckerError: no process can be started.
+    """
+
+    def once(_: int) -> Iterator[Result]:
+        yield work()
+
+    jobs = run_jobs(once, [0], 1, forked=True, watch=watch, limit=lambda _: seconds)
+    try:
+        return next(found for _, found in jobs)
+    except StopIteration:
+        raise CheckerError("a fork said nothing") from None
+    finally:
+        jobs.close()
 
 
 def _serve_spawned(
@@ -188,27 +256,27 @@ def _serve_spawned(
 def _serve_forked(
     parent: int,
     ours: Sequence[Connection[Any, Any]],
+    watch: Watch | None,
+    kept: Journal | None,
     work: Callable[[Any], Iterable[Any]],
     prepare: Callable[[], None] | None,
     connection: Connection[Any, Any],
 ) -> None:
     """What a process does that begins with all that the first one has, of whose connections it must not hold an end."""
-    _end_with(parent)
+    guards.end_with(parent)
     for end in ours:
         end.close()
     sys.stdout, sys.stderr = (
         sys.__stdout__,
         sys.__stderr__,
     )  # what stands for them may wait for a thread that is not here
+    journal.keep(kept)
+    if watch is not None:
+        guards.limit_memory(watch.memory)
+    os.register_at_fork(
+        after_in_child=connection.close
+    )  # of a fork that the target makes, which must not answer for this
     _serve(work, prepare, connection)
-
-
-def _end_with(parent: int) -> None:
-    """Let this process be killed when its parent ends, however that does; where that cannot be had, it ends between jobs."""
-    with suppress(OSError, AttributeError):
-        _ = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _serve(
@@ -239,7 +307,7 @@ def _done(work: Callable[[Any], Iterable[Any]], job: Any) -> Iterator[Any]:
         raise
     except BaseException as problem:
         misuse = isinstance(problem, BnverifyError) and not isinstance(problem, CheckerError)
-        yield Crash(str(problem) if misuse else one_line(problem), misuse)
+        yield Crash(str(problem) if misuse else one_line(problem), misuse, ended=isinstance(problem, MemoryError))
 
 
 def _silence() -> None:

@@ -35,6 +35,8 @@ KEYS = {
     "environment",
     "sections",
     "left_out",
+    "interrupted",
+    "unguarded",
 }
 OUTCOME_KEYS = {
     "property",
@@ -80,6 +82,9 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "empty dtype": (("check", RIGHT, "--dtype", ""), "float32, float64"),
     "unknown device": (("check", "torch.nn:BatchNorm1d", "--device", "bogus"), "cpu or cuda"),
     "NumPy on a GPU": (("check", RIGHT, "--device", "cuda"), "NumPy"),
+    "no time for a call": (("check", RIGHT, "--timeout", "0"), "above 0"),
+    "no number of seconds": (("check", RIGHT, "--timeout", "nan"), "above 0"),
+    "less than no memory": (("check", RIGHT, "--memory", "-1"), "above 0"),
     "wrong seed": (("check", RIGHT, "--seed", "first"), "seed"),
     "no folder for the report": (("check", RIGHT, "--json", "no/such/folder/r.json"), "no folder"),
     "a folder as report": (("check", RIGHT, "--json", "."), "is a folder"),
@@ -96,8 +101,6 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
             ("--sarif", ["r"]),
             ("--markdown", ["r.md"]),
             ("-n", ["2"]),
-            ("--timeout", ["5"]),
-            ("--no-isolation", []),
         )
     },
     **{f"{command} of a later issue": ((command, "x"), command) for command in ("infer", "claims")},
@@ -349,7 +352,19 @@ def test_help_tells_the_exit_codes_and_the_options(bnverify) -> None:
             "130 interrupted",
         ):
             assert part in text
-    for option in ("--convention", "--set", "--profile", "--select", "--dtype", "--device", "--seed", "--json"):
+    for option in (
+        "--convention",
+        "--set",
+        "--profile",
+        "--select",
+        "--dtype",
+        "--device",
+        "--seed",
+        "--json",
+        "--timeout",
+        "--memory",
+        "--no-isolation",
+    ):
         assert option in ended.out
 
 

@@ -15,7 +15,21 @@ LEAVES = ("derivations", "properties")
 THIRD_PARTY = {"numpy", "sympy", "hypothesis"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("defects", "errors", "interrupts", "layout", "memory", "precision", "ranges", "rules", "version"),
+    (
+        "defects",
+        "errors",
+        "files",
+        "guards",
+        "interrupts",
+        "journal",
+        "layout",
+        "memory",
+        "precision",
+        "ranges",
+        "rules",
+        "terminal",
+        "version",
+    ),
     ("symbolic",),
     ("codegen",),
     ("generated",),
@@ -54,8 +68,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("diagnosing", "runner"),
     ("sharing",),
     ("report",),
-    ("authoring", "checking", "pytest_class", "replaying", "__init__"),
-    ("grading", "scoring", "terminal"),
+    ("authoring", "checking", "keeping", "pytest_class", "replaying", "supervising", "__init__"),
+    ("grading", "scoring"),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )

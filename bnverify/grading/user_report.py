@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from bnverify.faults.catalogue import meaning
 from bnverify.faults.families import families_of
+from bnverify.files import write_whole
 from bnverify.grading.grades import Grade, TestGrade
 
 WIDTH = 118
@@ -98,4 +99,4 @@ def write_json(grade: Grade, path: Path, min_score: float) -> None:
         OSError: the file cannot be written.
     """
     data: Mapping[str, object] = grade.as_data(min_score)
-    _ = path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")

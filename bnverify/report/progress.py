@@ -9,26 +9,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bnverify.property import Property
-
 
 @contextmanager
-def progress_line(target: str) -> Iterator[Callable[[int, int, Property], None] | None]:
-    """Give a function that moves the line on, or None where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with _line() as line:
-        task = line.add_task(target, total=None)
-
-        def move(number: int, total: int, prop: Property) -> None:
-            line.update(task, completed=number, total=total, description=f"{target}  {prop.name}")
-
-        yield move
-
-
-@contextmanager
-def counting_line(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
+def progress_line(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
     """Give a function that tells how many of how many are done and which was the last, or None where no terminal is."""
     if not sys.stderr.isatty():
         yield None

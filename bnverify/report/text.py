@@ -46,6 +46,10 @@ def print_report(report: Report, console: Console) -> None:
     if report.left_out:
         names = ", ".join(report.left_out)
         console.print(Text(f"at ci and thorough, or where --select names it, also: {names}"), soft_wrap=True)
+    for what in report.unguarded:
+        console.print(Text(f"a guard is missing here: {what}"), soft_wrap=True)
+    if report.interrupted:
+        console.print(Text(f"not checked: {', '.join(report.interrupted)}"), soft_wrap=True)
     console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
 
 
@@ -117,7 +121,9 @@ def _numbers(array: Array) -> str:
 
 
 def _first_line(report: Report) -> str:
-    verdict = {0: "conforms", 1: "does not conform", 3: "is undecided"}[report.exit_code]
+    verdict = {0: "conforms", 1: "does not conform", 3: "is undecided", 130: "was not checked to the end"}[
+        report.exit_code
+    ]
     line = f"{report.target} {verdict}"
     if report.incomplete:
         line += "   incomplete: " + "; ".join(report.incomplete)
@@ -182,4 +188,4 @@ def _last_line(report: Report) -> str:
     counts = ", ".join(f"{report.counts[s]} {s}" for s in STATUSES if report.counts[s])
     found = {what: len(report.sections.get(name, ())) for name, what in SECTIONS.items()}
     beside = ", ".join(f"{n} {what}{'s' * (what == 'hazard' and n > 1)}" for what, n in found.items() if n)
-    return f"{counts} in {report.seconds:.1f} s; exit code {report.exit_code}{'; ' * bool(beside)}{beside}"
+    return f"{counts or 'nothing'} in {report.seconds:.1f} s; exit code {report.exit_code}{'; ' * bool(beside)}{beside}"
