@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
-from bnverify import journal
+from bnverify import journal, surroundings
 from bnverify.interrupts import is_interrupt
 
 
@@ -25,21 +23,20 @@ class Ended(Raised):
 
 @contextmanager
 def caught(call: str, values: int = 0) -> Iterator[None]:
-    """Turn whatever the implementation raises inside the block into Raised; NumPy's error state is as before after it.
+    """Turn whatever the implementation raises inside the block into Raised; what the judge depends on is as before after it.
 
     call: its kind, of journal.CALLS; values: how many there are in x. Both are written down for the parent of this process.
 
     Raises:
         Raised: the implementation raised, or calls of this kind have hung twice.
     """
-    kept = journal.own()
+    kept, before = journal.own(), surroundings.judged_with()
     try:
-        with np.errstate():
-            if kept is not None:
-                if kept.hung.refuses(call, values):
-                    raise Raised(f"not called: two calls of the kind ({call}) did not end within {kept.timeout:g} s")
-                kept.begin(call, values)
-            yield
+        if kept is not None:
+            if kept.hung.refuses(call, values):
+                raise Ended(f"not called: two calls of the kind ({call}) did not end within {kept.timeout:g} s")
+            kept.begin(call, values)
+        yield
     except Raised:
         raise
     except BaseException as problem:
@@ -47,6 +44,7 @@ def caught(call: str, values: int = 0) -> Iterator[None]:
             raise
         raise Raised(one_line(problem)) from problem
     finally:
+        surroundings.set_back(before)
         if kept is not None:
             kept.end()
 

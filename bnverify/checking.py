@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnverify import journal
+from bnverify import journal, surroundings
 from bnverify.adapters import subject_of
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
@@ -256,7 +256,7 @@ def probed_subject(subject: Subject, dtype: str | Sequence[str] | None, guard: W
         UsageError: it does not take a dtype that was asked for.
         TargetError: forward in training raises on every plain case.
     """
-    with warnings.catch_warnings():
+    with surroundings.restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the target's warnings are no answers, even where they are errors
         subject = probe(subject, guard)
     if lost := next((d for d in _names(dtype) if not _of_dtype(subject.dtypes, (d,))), None):

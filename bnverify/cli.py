@@ -106,10 +106,7 @@ def check(
     with progress_line(target) as progress:
         gathering = Gathering(order, progress)
         try:
-            if isolation:
-                report = check_guarded(order, gathering, watch, keeping.hear)
-            else:
-                report = check_here(order, gathering)
+            report = check_guarded(order, gathering, watch, keeping.hear) if isolation else check_here(order, gathering)
         except KeyboardInterrupt:
             if gathering.begun is None:
                 raise

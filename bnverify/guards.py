@@ -71,17 +71,17 @@ def adopt() -> None:
 def sweep(seconds: float = 2.0) -> None:
     """Kill all descendants of this process; there are none after it, where that can be told."""
     until = time.monotonic() + seconds
-    while (children := _children()) and time.monotonic() < until:
-        for child in children:
+    while (left := children()) and time.monotonic() < until:
+        for child in left:
             with suppress(OSError):
                 os.kill(child, signal.SIGKILL)
-        for child in children:
+        for child in left:
             with suppress(OSError):
                 _ = os.waitpid(child, 0)
 
 
-def _children() -> list[int]:
-    """Return the processes whose parent this one is."""
+def children() -> list[int]:
+    """Return the processes whose parent this one is, where that can be told."""
     own = Path("/proc/self/task")
     if not own.is_dir():
         return []

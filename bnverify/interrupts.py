@@ -13,9 +13,21 @@ def install() -> None:
     """Take note of the user's Ctrl-C from now on; being asked to end, or losing the terminal, is one too."""
     global _installed
     _installed = True
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            _ = signal.signal(getattr(signal, name), _note)
+    for number in _signals():
+        _ = signal.signal(number, _note)
+
+
+def leave() -> None:
+    """Let this process, a fork that calls an implementation, be ended by what the first one takes note of."""
+    global _installed, _pressed
+    _installed, _pressed = True, False
+    for number in _signals():
+        _ = signal.signal(number, signal.SIG_DFL)
+
+
+def _signals() -> list[signal.Signals]:
+    """Return those of them that this platform has."""
+    return [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
 
 
 def is_interrupt(problem: BaseException) -> bool:

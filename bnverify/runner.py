@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
-from bnverify import journal
+from bnverify import journal, surroundings
 from bnverify.alternatives import alternatives, rival
 from bnverify.calling import Ended
 from bnverify.case import Case
@@ -36,21 +36,23 @@ from bnverify.workers import Crash, Watch, tried
 class Profile:
     """How much work a check is: cases a property, and seconds after which a property draws no further case.
 
-    A property that has not shown its power by then goes on for up to four times as many and as long.
+    A property that has not shown its power by then goes on for up to four times as many and as long. shrinks: how many
+    cases are tried to find a smaller one that fails, which decides in all but slow targets, for which time does.
     """
 
     name: str
     cases: int
     seconds: float
-    shrink_seconds: float = 2.0
+    shrinks: int = 300
+    shrink_seconds: float = 10.0
     fewest: int = 5
     """Cases that run whatever they take."""
 
 
 PROFILES: Mapping[str, Profile] = {
-    "quick": Profile("quick", 10, 0.5, shrink_seconds=1.0),
+    "quick": Profile("quick", 10, 0.5, shrinks=150, shrink_seconds=5.0),
     "ci": Profile("ci", 65, 1.3),
-    "thorough": Profile("thorough", 5000, 600.0, shrink_seconds=20.0),
+    "thorough": Profile("thorough", 5000, 600.0, shrinks=2000, shrink_seconds=60.0),
 }
 
 
@@ -107,7 +109,7 @@ def run_property(
             seconds=profile.seconds * prop.weight / len(subjects),
         )
         run = _Run(prop, one, share, seed, shrink, guard)
-        with warnings.catch_warnings():
+        with surroundings.restored(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             outcome = run.outcome(replace(unknown, variant=one.target if number else ""))
         found = outcome if number == 0 else _worse(found, outcome)
@@ -165,6 +167,7 @@ class _Run:
     failing_at: tuple[Case, Mapping[str, Any]] | None = None
     """The case and the further arguments with which the failure that is kept was found."""
     failing: bool = False
+    shrunk: int = 0
 
     def outcome(self, blank: Outcome) -> Outcome:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
@@ -329,9 +332,11 @@ class _Run:
     def _one(self, case: Case, drawn: Mapping[str, Any], allowed: _Allowance) -> float:
         """Check one case, and count what it shows, unless the allowance is used up; return its error / bound."""
         now = time.perf_counter()
-        if self.failing and now > self._shrink_deadline:
-            raise _Enough
-        if not self.failing:
+        if self.failing:
+            self.shrunk += 1
+            if self.shrunk > self.profile.shrinks or now > self._late:
+                raise _Enough
+        else:
             if self.cases >= allowed.cases_now() or (now > allowed.late_now() and self.cases >= self.profile.fewest):
                 raise _Enough
             self.cases += 1
@@ -341,7 +346,7 @@ class _Run:
             allowed.power.count(case, drawn)
         return self.record.ratio_of_case
 
-    _shrink_deadline: float = float("inf")
+    _late: float = float("inf")
 
     def _check(self, case: Case, drawn: Mapping[str, Any]) -> None:
         self.record.ratio_of_case = 0.0
@@ -377,7 +382,7 @@ class _Run:
     def _keep(self, case: Case, drawn: Mapping[str, Any], finding: Finding | str) -> None:
         """Keep the smallest failure so far, by the number of values and the length of its text."""
         if not self.failing:
-            self.failing, self._shrink_deadline = True, time.perf_counter() + self.profile.shrink_seconds
+            self.failing, self._late = True, time.perf_counter() + self.profile.shrink_seconds
         judged = finding.case if isinstance(finding, Finding) else case
         size = (judged.x.size, len(repr(judged)))
         if self.failure is None or size < self.failure[0]:

@@ -79,7 +79,7 @@ def check_guarded(order: Order, gathering: Gathering, watch: Watch, heard: Calla
     if not is_possible():
         return replace(check_here(order, gathering), unguarded=(BARE,))
     job = _Job(order, watch)
-    with _descendants_ended(), _output() as output:
+    with _output() as output, _descendants_ended():
         while (crash := job.run(gathering, output, heard)) is not None:
             job = _after(crash, job, gathering)
     return gathering.report(unguarded=guards.missing(order.device))
@@ -91,7 +91,7 @@ def isolated(work: Callable[[], Result], watch: Watch) -> Result | Crash:
     Raises:
         BnverifyError: it raised one; CheckerError where it raised anything else.
     """
-    with _descendants_ended(), _output() as output:
+    with _output() as output, _descendants_ended():
 
         def once(_: int) -> Iterator[Result]:
             with _as_judge(output):

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess, SpawnProcess
 from typing import Any, Generic, TypeVar
 
-from bnverify import guards, journal
+from bnverify import guards, interrupts, journal
 from bnverify.calling import one_line
 from bnverify.errors import BnverifyError, CheckerError
 from bnverify.journal import Entry, Hung, Journal
@@ -264,6 +264,7 @@ def _serve_forked(
 ) -> None:
     """What a process does that begins with all that the first one has, of whose connections it must not hold an end."""
     guards.end_with(parent)
+    interrupts.leave()
     for end in ours:
         end.close()
     sys.stdout, sys.stderr = (

@@ -5,6 +5,7 @@ from bnverify.case import STATE
 from bnverify.compare import current_record, fail, require, require_expected, require_form, require_same
 from bnverify.judging import require_right
 from bnverify.property import conformance_property
+from bnverify.surroundings import changed_by, restored
 
 
 def modes(subject):
@@ -36,6 +37,35 @@ def inputs_unchanged(subject, case):
             case=case,
         )
     current_record().note(0.0, case)
+
+
+@conformance_property(
+    "process-unchanged",
+    data="unit",
+    source="a layer is a function of its inputs",
+    claim="a call, but for the first, leaves the process as it was: directory, environment, random numbers, defaults, threads",
+    catches=["random-state-seeded"],
+)
+def process_unchanged(subject, case):
+    for training, gradients in modes(subject):
+
+        def call(training=training, gradients=gradients):
+            return subject.run(case, training=training, gradients=gradients)
+
+        with restored():
+            _ = call()  # the first may import or compile something
+        changed = changed_by(call, STIRRED)
+        require(
+            not changed,
+            got=f"changed by a call in {_mode(training)}: {', '.join(changed)}",
+            should_be="left as it was",
+            case=case,
+        )
+    current_record().note(0.0, case)
+
+
+STIRRED = 1_618_033_989
+"""What random numbers begin with before a call: hardly any other code seeds with it."""
 
 
 @conformance_property(

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "precision",
         "ranges",
         "rules",
+        "surroundings",
         "terminal",
         "version",
     ),
