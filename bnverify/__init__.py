@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bnverify.errors import BnverifyError as BnverifyError
     from bnverify.implementation import Forward as Forward
     from bnverify.implementation import Implementation as Implementation
+    from bnverify.inferring import Inference as Inference
+    from bnverify.inferring import infer as infer
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
     from bnverify.pytest_class import conformance as conformance
@@ -32,6 +34,7 @@ _HOME = {
     "Convention": "convention",
     "Forward": "implementation",
     "Implementation": "implementation",
+    "Inference": "inferring",
     "Outcome": "outcome",
     "Report": "outcome",
     "Rules": "rules",
@@ -41,6 +44,7 @@ _HOME = {
     "conformance": "pytest_class",
     "exact": "authoring",
     "expected": "authoring",
+    "infer": "inferring",
     "replay": "replaying",
     "require_within_bound": "authoring",
 }
@@ -50,6 +54,7 @@ __all__ = [
     "Convention",
     "Forward",
     "Implementation",
+    "Inference",
     "Outcome",
     "Report",
     "Rules",
@@ -59,6 +64,7 @@ __all__ = [
     "conformance",
     "exact",
     "expected",
+    "infer",
     "replay",
     "require_within_bound",
 ]

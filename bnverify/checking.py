@@ -17,6 +17,7 @@ from bnverify.adapters import subject_of
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.adapters.signatures import is_function
 from bnverify.convention import Convention, preset
+from bnverify.declarations import declaration
 from bnverify.diagnosing import diagnosed
 from bnverify.errors import CheckerError, UsageError
 from bnverify.outcome import Outcome, Report
@@ -236,8 +237,12 @@ def made_subject(
     settings: Mapping[str, Any],
     device: str,
     dtype: str | Sequence[str] | None,
+    *,
+    read: bool = True,
 ) -> Subject:
     """Return the subject of a target under a convention, for the dtypes that are to be checked; nothing is called yet.
+
+    read: where no convention is given, read what the nearest pyproject.toml declares for the target.
 
     Raises:
         UsageError, TargetError, ConventionError: as :func:`check`.
@@ -246,7 +251,7 @@ def made_subject(
         raise UsageError(f"--device {device}: should be cpu or cuda")
     if convention is not None and not isinstance(convention, str | Convention):
         raise UsageError(f"convention is {convention!r}, but should be a Convention or the name of a preset")
-    return _restricted(_subject(target, convention, settings, device), _names(dtype))
+    return _restricted(_subject(target, convention, settings, device, read), _names(dtype))
 
 
 def probed_subject(subject: Subject, dtype: str | Sequence[str] | None, guard: Watch | None = None) -> Subject:
@@ -284,8 +289,13 @@ def _incomplete(subject: Subject) -> tuple[str, ...]:
     return tuple(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
-def _subject(target: Any, convention: Convention | str | None, settings: Mapping[str, Any], device: str) -> Subject:
+def _subject(
+    target: Any, convention: Convention | str | None, settings: Mapping[str, Any], device: str, read: bool
+) -> Subject:
     chosen = preset(convention) if isinstance(convention, str) else convention
+    said = declaration(target) if read and chosen is None and isinstance(target, str) else None
+    if said is not None:
+        chosen = said.of(_make(target, None, device).convention)
     if settings:
         chosen = (chosen or _make(target, None, device).convention).changed(settings)
     return _make(target, chosen, device)

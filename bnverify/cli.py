@@ -1,4 +1,4 @@
-"""The command line: ``bnverify check | derive | generate | grade | list``."""
+"""The command line: ``bnverify check | infer | replay | derive | generate | grade | list``."""
 
 from __future__ import annotations
 
@@ -150,6 +150,25 @@ def replay(place: Path, target: str | None, timeout: float, memory: float, isola
         verdict = "still failing" if found.failing else "fixed"
         say(f"{verdict}: {path}: {found.counterexample.prop} of {found.target}: {found.message}")
     return 1 if failing else 2 if unusable else 0
+
+
+@commands.command()
+@click.argument("target")
+@click.option("--device", metavar="NAME", default="cpu", show_default=True, help="cpu or cuda.")
+@guard_options
+def infer(target: str, device: str, timeout: float, memory: float, isolation: bool) -> int:
+    """Find the convention of TARGET by calling it, and print the table of pyproject.toml that declares it."""
+    from rich.console import Console
+
+    from bnverify.inferring.card import print_card
+    from bnverify.inferring.guarded import infer_guarded
+    from bnverify.supervising import watch_of
+
+    sys.path.insert(0, str(Path.cwd()))
+    watch = watch_of(timeout, memory, device)
+    found = infer_guarded(target, device, watch if isolation else None)
+    print_card(found, Console(width=None if sys.stdout.isatty() else 140, highlight=False))
+    return 0
 
 
 @commands.command()

@@ -34,7 +34,7 @@ def bnverify(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """
 
     def call(*arguments: str) -> Ended:
-        if arguments and arguments[0] in ("check", "replay"):
+        if arguments and arguments[0] in ("check", "replay", "infer"):
             arguments = (*arguments, "--no-isolation")
         code = run(lambda: commands.main([*arguments], standalone_mode=False))
         return Ended(code, *capsys.readouterr())

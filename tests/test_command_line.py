@@ -103,7 +103,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
             ("-n", ["2"]),
         )
     },
-    **{f"{command} of a later issue": ((command, "x"), command) for command in ("infer", "claims")},
+    **{f"{command} of a later issue": ((command, "x"), command) for command in ("claims",)},
 }
 
 

@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "stored_errors",
         "typical",
     ),
-    ("calling", "compare", "implementation", "workers"),
+    ("calling", "compare", "declarations", "implementation", "workers"),
     (
         "assembling",
         "judging",
@@ -69,7 +69,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("diagnosing", "runner"),
     ("sharing",),
     ("report",),
-    ("authoring", "checking", "keeping", "pytest_class", "replaying", "supervising", "__init__"),
+    ("authoring", "checking", "inferring", "keeping", "pytest_class", "replaying", "supervising", "__init__"),
     ("grading", "scoring"),
     ("cli", "pytest_plugin"),
     ("__main__",),

@@ -156,7 +156,15 @@ class Poisoned(GeneratedNumpy):
         return count, self.spoiled(mean), self.spoiled(m2)
 
 
-BY_BITS = ("inputs-unchanged", "determinism", "output-form", "empty-batch", "state-detached", "calls-in-a-row")
+BY_BITS = (
+    "inputs-unchanged",
+    "process-unchanged",
+    "determinism",
+    "output-form",
+    "empty-batch",
+    "state-detached",
+    "calls-in-a-row",
+)
 """Properties that a NaN in a result, always the same one, does not break."""
 
 

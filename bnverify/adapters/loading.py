@@ -27,7 +27,7 @@ def load_target(target: str) -> tuple[object, ModuleType]:
     place, _, name = target.rpartition(":")
     if target and ":" not in target:
         raise UsageError(f"{target}: names a module or file only; write {target}:NAME")
-    if not place or not name or ":" in place or place.startswith("."):
+    if not place or not name or ":" in place or (place.startswith(".") and not place.endswith(".py")):
         raise UsageError(f"{target}: no target, but should be package.module:name or path/to/file.py:name")
     module = _load_file(Path(place), target) if place.endswith(".py") else _load_module(place, target)
     found: object = module
