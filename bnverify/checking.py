@@ -20,7 +20,7 @@ from bnverify.convention import Convention, preset
 from bnverify.declarations import declaration
 from bnverify.diagnosing import diagnosed
 from bnverify.errors import CheckerError, UsageError
-from bnverify.outcome import Outcome, Report
+from bnverify.outcome import GRADES, Outcome, Report
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
@@ -41,7 +41,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What a check is asked for, as :func:`check` describes it; processes: among how many it may be shared, 0 for none."""
+    """What a check is asked for, as :func:`check` describes it; processes: among how many it may be shared, 0 for none.
+
+    least: the grade of accuracy, of outcome.GRADES, below which it fails.
+    """
 
     target: Any
     convention: Convention | str | None = None
@@ -52,6 +55,7 @@ class Order:
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     processes: int = 0
+    least: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def check(
     device: str = "cpu",
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    min_accuracy: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Check an implementation of batch normalization in this process, and return the report.
@@ -90,7 +95,8 @@ def check(
     convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
     its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties,
     and of the observations beside them. dtype: the dtypes to check, as a sequence or comma-separated, by default all that
-    are offered. progress: called with how many properties are done, how many there are, and the name of the last.
+    are offered. min_accuracy: the grade of accuracy, of outcome.GRADES, below which it fails. progress: called with how
+    many properties are done, how many there are, and the name of the last.
 
     Nothing guards the caller against an implementation that ends its process or hangs, as the command line does.
 
@@ -99,7 +105,7 @@ def check(
         TargetError: the target cannot be imported, recognized or called.
         ConventionError: a convention does not exist or cannot be judged.
     """
-    order = Order(target, convention, profile, select, dtype, device, seed, settings or {})
+    order = Order(target, convention, profile, select, dtype, device, seed, settings or {}, least=min_accuracy)
     gathering = Gathering(order, progress)
     for message in messages(order, Watch(math.inf)):
         gathering.take(message)
@@ -118,6 +124,8 @@ def messages(order: Order, watch: Watch, done: Done | None = None, *, careful: b
         UsageError, TargetError, ConventionError: as :func:`check`.
     """
     properties = chosen_properties(order.profile, order.select, order.seed)
+    if order.least is not None and order.least not in GRADES:
+        raise UsageError(f"--min-accuracy {order.least}: should be one of {', '.join(GRADES)}")
     before = None if "torch" in sys.modules else held()  # its threads may have been in use
     with journal.loading():
         subject = made_subject(order.target, order.convention, order.settings, order.device, order.dtype)
@@ -194,6 +202,7 @@ class Gathering:
             if interrupted
             else None,
             unguarded=unguarded,
+            least=self.order.least,
         )
 
 

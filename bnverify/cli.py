@@ -72,6 +72,12 @@ def commands() -> None:
     show_default=True,
     help="Keep the case of each failure here, a file each, for 'bnverify replay'.",
 )
+@click.option(
+    "--min-accuracy",
+    "least",
+    metavar="GRADE",
+    help="one-pass, running-updates, two-pass or wider: fail where the variance is less accurate.",
+)
 @guard_options
 def check(
     target: str,
@@ -84,6 +90,7 @@ def check(
     seed: int,
     json_path: Path | None,
     counterexamples: Path,
+    least: str | None,
     timeout: float,
     memory: float,
     isolation: bool,
@@ -100,7 +107,9 @@ def check(
     from bnverify.supervising import check_guarded, check_here, processes, watch_of
 
     sys.path.insert(0, str(Path.cwd()))
-    order = Order(target, convention, profile, select, dtype, device, seed, parse_settings(settings), processes())
+    order = Order(
+        target, convention, profile, select, dtype, device, seed, parse_settings(settings), processes(), least
+    )
     watch = watch_of(timeout, memory, device)
     keeping = Keeping(counterexamples, json_path, device)
     with progress_line(target) as progress:

@@ -15,6 +15,8 @@ from bnverify.observing import Sections
 
 STATUSES = ("passed", "failed", "waived", "unsupported", "undecided", "errored")
 SCHEMA = "bnverify-report/1"
+GRADES = ("one-pass", "running-updates", "two-pass", "wider")
+"""How the variance is computed, as its error tells: the least accurate first."""
 CONFORMS, FAILED, MISUSED, UNDECIDED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """The exit codes."""
 
@@ -119,6 +121,8 @@ class Report:
     """Where the check was interrupted: the properties that it did not come to."""
     unguarded: tuple[str, ...] = ()
     """What the implementation was not guarded against on this platform."""
+    least: str | None = None
+    """The grade of GRADES that is asked for; a lower one is a failure."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -131,11 +135,25 @@ class Report:
         """130 if interrupted; 1 if anything failed or errored; 3 if a required one is undecided or none passed; else 0."""
         if self.interrupted is not None:
             return INTERRUPTED
-        if self.counts["failed"] or self.counts["errored"]:
+        if self.counts["failed"] or self.counts["errored"] or self.inaccurate:
             return FAILED
+        if self.least is not None and not self.grades:
+            return UNDECIDED
         if any(o.status == "undecided" and o.required for o in self.outcomes) or not self.counts["passed"]:
             return UNDECIDED
         return CONFORMS
+
+    @property
+    def grades(self) -> Mapping[str, str]:
+        """The accuracy's grade in each precision that has one."""
+        seen = [line.data for line in self.sections.get("accuracy", ())]
+        return {data["precision"]: data["grade"] for data in seen if "grade" in data}
+
+    @property
+    def inaccurate(self) -> tuple[str, ...]:
+        """The precisions whose grade is below the one that is asked for."""
+        least = 0 if self.least is None else GRADES.index(self.least)
+        return tuple(name for name, grade in self.grades.items() if GRADES.index(grade) < least)
 
     @property
     def conforms(self) -> bool:
@@ -161,5 +179,7 @@ class Report:
             "left_out": list(self.left_out),
             "interrupted": None if self.interrupted is None else list(self.interrupted),
             "unguarded": list(self.unguarded),
+            "grades": dict(self.grades),
+            "min_accuracy": self.least,
             "sections": {name: [seen.as_data() for seen in self.sections.get(name, ())] for name in SECTIONS},
         }

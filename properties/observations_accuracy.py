@@ -5,13 +5,23 @@ import numpy as np
 from bnverify.observation import Note, observation
 from bnverify.precision import PRECISIONS, UNIT
 from bnverify.probes import GAMMA, probe_of
+from bnverify.summation import LENGTHS, ONCE, VALUE, order_of
 from bnverify.typical import typical_roundings
 
 COUNT, LONG = 1024, 5000
 OFFSETS = (30.0, 1000.0)
 """The kappa between which the growth of the variance's error is read."""
-ORDERS = ((1.5, "one pass"), (0.5, "as of running updates"), (-np.inf, "as of two passes"))
-"""The variance by the power of kappa that its error grows with (Chan, Golub and LeVeque 1983), the largest first."""
+ORDERS = (
+    (1.5, "one pass", "one-pass"),
+    (0.5, "as of running updates", "running-updates"),
+    (-np.inf, "as of two passes", "two-pass"),
+)
+"""The variance by the power of kappa that its error grows with (Chan, Golub and LeVeque 1983), the largest first: the power,
+in words, and the grade."""
+SLOPES = 6
+"""Of how many draws the variance's error is taken, as a root of mean squares."""
+DRAWS, DRAWN = 24, 4096
+"""How many means of other values are taken, and of how many."""
 
 
 @observation(
@@ -27,9 +37,11 @@ def accuracy(subject):
         data = {"precision": precision, "of_typical": {name: ratio for name, (ratio, _) in worst.items()}}
         text = f"{precision}: {', '.join(parts)} of the typical error"
         if not PRECISIONS[precision].data.endswith("16"):
-            for say in (_growth, _constant):
+            for say in (_growth, _constant, _order):
                 words, numbers = say(subject, precision)
                 text, data = text + words, data | numbers
+            if data.get("sums") == ONCE and data.get("grade") == "two-pass":
+                data["grade"] = "wider"
         yield Note(text, data)
 
 
@@ -56,23 +68,56 @@ def _worst(subject, precision):
 
 def _growth(subject, precision):
     """Return how the relative error of 1/s, read off y as its slope, grows with kappa."""
-    normal = np.random.default_rng(8).standard_normal(256)
-    errors = []
-    for kappa in OFFSETS:
-        probe = probe_of(subject, precision, normal + kappa)
-        right, got = probe.exact("y")[0], probe.rows(subject.run(probe.case), "y")[0]
-        right, got = right - right.mean(), got - got.mean()
-        errors.append(abs(float(right @ got / (right @ right)) - 1))
+    numbers = np.random.default_rng(8)
+    draws = [numbers.standard_normal(256) for _ in range(SLOPES)]
+    errors = [
+        float(np.sqrt(np.mean([_slope_error(subject, precision, d + kappa) ** 2 for d in draws]))) for kappa in OFFSETS
+    ]
     floor = 2 * UNIT[precision]
     near, far = (max(error, floor) for error in errors)
     power = float(np.log(far / near) / np.log(OFFSETS[1] / OFFSETS[0]))
     if not np.isfinite(power):
         return "", {}
-    words = next(name for least, name in ORDERS if power >= least)
+    words, grade = next(found for least, *found in ORDERS if power >= least)
     return f"; variance at kappa {OFFSETS[1]:g} off by {2 * far:.0e} ({words})", {
         "variance_error": 2 * errors[1],
         "power_of_kappa": power,
+        "grade": grade,
     }
+
+
+def _slope_error(subject, precision, values):
+    """Return the relative error of the slope of y over x."""
+    probe = probe_of(subject, precision, values)
+    right, got = probe.exact("y")[0], probe.rows(subject.run(probe.case), "y")[0]
+    right, got = right - right.mean(), got - got.mean()
+    return abs(float(right @ got / (right @ right)) - 1)
+
+
+def _order(subject, precision):
+    """Return the order of summation that shows in the batch's mean, as the running mean tells it."""
+    kind, unit = PRECISIONS[precision].accumulation, UNIT[PRECISIONS[precision].accumulation]
+    numbers = np.random.default_rng(9)
+    equal = [_mean_error(subject, precision, np.full(length, VALUE)) for length in LENGTHS]
+    drawn = [_mean_error(subject, precision, numbers.uniform(1.0, 2.0, DRAWN)) for _ in range(DRAWS)]
+    if not np.all(np.isfinite([*equal, *drawn])):
+        return "", {}
+    order = order_of(equal, drawn, kind, unit)
+    how = f"{order}: in a wider type, or compensated" if order == ONCE else f"{order}, in {kind}"
+    data = {"sums": order, "mean_units": {str(n): error / unit for n, error in zip(LENGTHS, equal, strict=True)}}
+    return f"; the mean's sum: {how}", data
+
+
+def _mean_error(subject, precision, values):
+    """Return the relative error of the mean that is stored where the batch has all the weight; NaN where none is."""
+    probe = probe_of(subject, precision, values)
+    rate = probe.case.update_rate if isinstance(subject.convention.update_rate, float) else 1.0
+    case = probe.case.changed(update_rate=rate)
+    stored = subject.run(case).running_mean
+    if stored is None or not rate:
+        return np.nan
+    right = float(case.rows(case.x)[0].astype(np.longdouble).mean())
+    return abs(float(stored.ravel()[0]) / rate - right) / right
 
 
 def _constant(subject, precision):

@@ -9,10 +9,13 @@ import pytest
 from observed import BATCH_NORM, seen, subject
 
 from bnverify.adapters.generated import GeneratedNumpy
+from bnverify.faults.catalogue import names
 from bnverify.faults.structural import FAULTS
 from bnverify.implementation import Forward
 from bnverify.observing import observe
 from bnverify.suite import observations
+
+_ = names()  # registers all faults
 
 
 class RunningUpdates(GeneratedNumpy):

@@ -37,6 +37,8 @@ KEYS = {
     "left_out",
     "interrupted",
     "unguarded",
+    "grades",
+    "min_accuracy",
 }
 OUTCOME_KEYS = {
     "property",
@@ -84,6 +86,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "NumPy on a GPU": (("check", RIGHT, "--device", "cuda"), "NumPy"),
     "no time for a call": (("check", RIGHT, "--timeout", "0"), "above 0"),
     "no number of seconds": (("check", RIGHT, "--timeout", "nan"), "above 0"),
+    "unknown grade": (("check", RIGHT, "--min-accuracy", "good"), "one-pass, running-updates, two-pass, wider"),
     "less than no memory": (("check", RIGHT, "--memory", "-1"), "above 0"),
     "wrong seed": (("check", RIGHT, "--seed", "first"), "seed"),
     "no folder for the report": (("check", RIGHT, "--json", "no/such/folder/r.json"), "no folder"),

@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "reach",
         "rounding_errors",
         "stored_errors",
+        "summation",
         "typical",
     ),
     ("calling", "compare", "declarations", "implementation", "workers"),

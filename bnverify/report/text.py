@@ -46,6 +46,11 @@ def print_report(report: Report, console: Console) -> None:
     if report.left_out:
         names = ", ".join(report.left_out)
         console.print(Text(f"at ci and thorough, or where --select names it, also: {names}"), soft_wrap=True)
+    for precision in report.inaccurate:
+        told = f"the variance's error is of the grade {report.grades[precision]}, but should be of {report.least} or better"
+        console.print(Text(f"accuracy in {precision}: {told}"), soft_wrap=True)
+    if report.least is not None and not report.grades:
+        console.print(Text(f"no grade of accuracy was found, where {report.least} is asked for"), soft_wrap=True)
     for what in report.unguarded:
         console.print(Text(f"a guard is missing here: {what}"), soft_wrap=True)
     if report.interrupted:
