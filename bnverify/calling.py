@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from bnverify import journal, surroundings
 from bnverify.interrupts import is_interrupt
@@ -21,15 +22,35 @@ class Ended(Raised):
     """The implementation ended the process that it was called in, or did not come back: ``cause`` says how."""
 
 
+class Call(NamedTuple):
+    """A call: its kind, of journal.CALLS, and how arrays lay in memory, by their names, where not row by row."""
+
+    kind: str = ""
+    layouts: Mapping[str, str] = {}
+
+
+NO_CALL = Call()
+_last = NO_CALL
+
+
+def last_call() -> Call:
+    """Return the last call."""
+    return _last
+
+
 @contextmanager
-def caught(call: str, values: int = 0) -> Iterator[None]:
+def caught(call: str, values: int = 0, layouts: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turn whatever the implementation raises inside the block into Raised; what the judge depends on is as before after it.
 
     call: its kind, of journal.CALLS; values: how many there are in x. Both are written down for the parent of this process.
+    layouts: how arrays lie in memory.
 
     Raises:
         Raised: the implementation raised, or calls of this kind have hung twice.
     """
+    global _last
+    if call != "reading":
+        _last = Call(call, dict(layouts or {}))
     kept, before = journal.own(), surroundings.judged_with()
     try:
         if kept is not None:

@@ -65,6 +65,13 @@ def commands() -> None:
     "--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the JSON report here."
 )
 @click.option(
+    "--markdown",
+    "markdown_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report here as Markdown, for an issue tracker.",
+)
+@click.option(
     "--counterexamples",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
@@ -89,6 +96,7 @@ def check(
     device: str,
     seed: int,
     json_path: Path | None,
+    markdown_path: Path | None,
     counterexamples: Path,
     least: str | None,
     timeout: float,
@@ -96,8 +104,9 @@ def check(
     isolation: bool,
 ) -> int:
     """Check TARGET, package.module:name or path/to/file.py:name, and print the verdict."""
-    if json_path is not None:
-        require_writable(json_path)
+    for path in (json_path, markdown_path):
+        if path is not None:
+            require_writable(path)
     from rich.console import Console
 
     from bnverify.checking import Gathering, Order
@@ -111,7 +120,7 @@ def check(
         target, convention, profile, select, dtype, device, seed, parse_settings(settings), processes(), least
     )
     watch = watch_of(timeout, memory, device)
-    keeping = Keeping(counterexamples, json_path, device)
+    keeping = Keeping(counterexamples, json_path, markdown_path, device)
     with progress_line(target) as progress:
         gathering = Gathering(order, progress)
         try:
@@ -137,9 +146,20 @@ def check(
 @commands.command(epilog=REPLAY_CODES)
 @click.argument("place", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
 @click.option("--target", metavar="OTHER", help="What to check; default: the target that failed.")
+@click.option(
+    "--script",
+    "script_path",
+    metavar="OUT.py",
+    type=click.Path(path_type=Path),
+    help="Instead write a Python file that shows the failure and needs the target and NumPy alone.",
+)
 @guard_options
-def replay(place: Path, target: str | None, timeout: float, memory: float, isolation: bool) -> int:
+def replay(
+    place: Path, target: str | None, script_path: Path | None, timeout: float, memory: float, isolation: bool
+) -> int:
     """Check a saved counterexample again, or all of a folder, and say which are fixed."""
+    if script_path is not None:
+        return write_script(place, target, script_path)
     from bnverify.replaying import files_of, replay_guarded
     from bnverify.supervising import watch_of
 
@@ -159,6 +179,21 @@ def replay(place: Path, target: str | None, timeout: float, memory: float, isola
         verdict = "still failing" if found.failing else "fixed"
         say(f"{verdict}: {path}: {found.counterexample.prop} of {found.target}: {found.message}")
     return 1 if failing else 2 if unusable else 0
+
+
+def write_script(place: Path, target: str | None, path: Path) -> int:
+    """Write a counterexample as a script of its own."""
+    from bnverify.files import write_whole
+    from bnverify.replaying import script_of
+
+    require_writable(path)
+    text = script_of(place, target)
+    try:
+        write_whole(path, text)
+    except OSError as problem:
+        raise UsageError(f"{path}: the script could not be written: {problem}") from None
+    say(f"wrote {path}")
+    return 0
 
 
 @commands.command()
@@ -251,6 +286,8 @@ def grade(
     markdown_path: Path | None,
 ) -> int:
     """Grade tests that ask for the fixture batch_norm, or with --self bnverify's own suite, by the faults they catch."""
+    from bnverify.grading.command import grade_tests, require_one_grade
+
     require_one_grade(tests, own)
     if tests is not None:
         return grade_tests(tests, form, workers, timeout, min_score, json_path)
@@ -288,52 +325,6 @@ def grade(
     except SystemExit:
         drop_output()
     return score.exit_code
-
-
-OF_TESTS = {"form": "--form", "timeout": "--timeout", "min_score": "--min-score"}
-OF_SELF = {
-    "profile": "--profile",
-    "seed": "--seed",
-    "variants": "--variants",
-    "matrix": "--matrix",
-    "markdown_path": "--markdown",
-}
-"""Options that only one of the two grades has."""
-
-
-def require_one_grade(tests: str | None, own: bool) -> None:
-    """Raise a UsageError unless either tests or the suite are to be graded, with no option of the other."""
-    if own == (tests is not None):
-        raise UsageError(
-            "grade: say what to grade, either --self or a file or test id, as in 'bnverify grade test_a.py'"
-        )
-    given = click.get_current_context().get_parameter_source
-    for name, option in (OF_TESTS if own else OF_SELF).items():
-        if given(name) is click.core.ParameterSource.COMMANDLINE:
-            raise UsageError(f"grade: {option} has no meaning {'with' if own else 'without'} --self")
-
-
-def grade_tests(
-    tests: str, form: str | None, workers: int | None, timeout: float, min_score: float, json_path: Path | None
-) -> int:
-    """Grade a user's tests, print the report and return the exit code."""
-    if json_path is not None:
-        require_writable(json_path)
-    if not 0 <= min_score <= 100:
-        raise UsageError(f"--min-score {min_score:g}: should lie between 0 and 100")
-    from bnverify.grading import user_tests
-    from bnverify.grading.user_report import lines, write_json
-    from bnverify.workers import cores
-
-    number = cores() if workers is None else workers
-    found = user_tests.grade_tests(tests, form=form, workers=number, timeout=timeout)
-    if json_path is not None:
-        try:
-            write_json(found, json_path, min_score)
-        except OSError as problem:
-            raise UsageError(f"{json_path}: the report could not be written: {problem}") from None
-    say("\n".join(lines(found)))
-    return found.exit_code(min_score)
 
 
 @commands.command(name="list")

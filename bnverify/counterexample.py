@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bnverify.calling import NO_CALL, Call
 from bnverify.case import Case, DirectedCase, LinearCase
 from bnverify.convention import Convention
 from bnverify.errors import CheckerError, ConventionError, UsageError
 from bnverify.files import write_whole
+from bnverify.generated import bound_functions
+from bnverify.memory import LAYOUTS, Placed, contiguous
 from bnverify.version import VERSION
 
 SCHEMA = "bnverify-counterexample/1"
@@ -27,12 +30,18 @@ KINDS: Mapping[str, type[Case]] = {
 """The kinds of case, by what a file calls them."""
 
 
+def digest() -> str:
+    """Return the digest of the programs that the bounds of this version are made from."""
+    return next(line.split()[-1] for line in str(bound_functions.__doc__).splitlines() if line.startswith("Digest:"))
+
+
 @dataclass(frozen=True)
 class Counterexample:
     """A case in which a property, ``prop`` by name, fails.
 
     adapter: the form of the target. variant: the subject's variant that fails, where it is not the target itself.
-    drawn: the property's further arguments, by name. message: what was found. environment: versions, by name.
+    drawn: the property's further arguments, by name. call: the kind of call that failed, of journal.CALLS. message: what was
+    found. environment: versions, by name. derivation: the digest of the programs that it was judged by.
     """
 
     prop: str
@@ -43,8 +52,10 @@ class Counterexample:
     adapter: str = ""
     variant: str = ""
     device: str = "cpu"
+    call: Call = NO_CALL
     message: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    derivation: str = field(default_factory=digest)
 
     def to_data(self) -> dict[str, Any]:
         """Return it as data for JSON, every number that is not whole as an exact hexadecimal text.
@@ -61,13 +72,22 @@ class Counterexample:
             "adapter": self.adapter,
             "variant": self.variant,
             "device": self.device,
+            "call": self.call.kind,
+            "layouts": dict(self.call.layouts),
             "message": self.message,
+            "derivation": self.derivation,
             "environment": dict(self.environment),
             "convention": {name: _plain(value) for name, value in self.convention.as_dict().items()},
             "drawn": {name: _plain(value) for name, value in self.drawn.items()},
             "kind": kind,
+            "strides": {name: list(self._placed(name).strides) for name in self.case.data_fields},
             "case": self.case.to_data(),
         }
+
+    def _placed(self, name: str) -> Placed:
+        """Return an array of the case as it lay in memory in the call."""
+        layout = self.call.layouts.get(name, "contiguous")
+        return LAYOUTS.get(layout, contiguous)(getattr(self.case, name))
 
     @classmethod
     def from_data(cls, data: Any) -> Counterexample:
@@ -88,7 +108,9 @@ class Counterexample:
                 adapter=str(data["adapter"]),
                 variant=str(data["variant"]),
                 device=str(data["device"]),
+                call=Call(str(data["call"]), {str(k): str(v) for k, v in data["layouts"].items()}),
                 message=str(data["message"]),
+                derivation=str(data["derivation"]),
                 environment={str(k): str(v) for k, v in data["environment"].items()},
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
@@ -99,7 +121,11 @@ class Counterexample:
     @property
     def filename(self) -> str:
         """A file's name that equal counterexamples share: the property, and a digest of all that is checked."""
-        checked = {k: v for k, v in self.to_data().items() if k not in ("version", "message", "environment")}
+        checked = {
+            k: v
+            for k, v in self.to_data().items()
+            if k not in ("version", "message", "environment", "derivation", "call", "layouts", "strides")
+        }
         checked["target"] = self.target.replace("\\", "/").rpartition("/")[2]  # wherever its file lies
         digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
         return f"{self.prop}-{digest[:10]}.json"

@@ -12,6 +12,7 @@ from bnverify.errors import UsageError
 from bnverify.outcome import Report
 from bnverify.report.counterexamples import relative_to, save
 from bnverify.report.json_report import write_json
+from bnverify.report.markdown_report import write_markdown
 from bnverify.terminal import warn
 
 SECONDS = 1.0
@@ -20,10 +21,11 @@ SECONDS = 1.0
 
 @dataclass
 class Keeping:
-    """Where counterexamples and the JSON report go."""
+    """Where counterexamples and reports go."""
 
     folder: Path
     json_path: Path | None
+    markdown_path: Path | None
     device: str
     last: float = 0.0
     kept: int = 0
@@ -41,14 +43,15 @@ class Keeping:
                 write_json(relative_to(report, self.json_path), self.json_path)
 
     def finish(self, report: Report) -> tuple[Report, UsageError | None]:
-        """Keep all of a report; return it with the places of its counterexamples, and why the JSON could not be written."""
+        """Keep all of a report; return it with the places of its counterexamples, and why a report could not be written."""
         try:
             report = save(report, self.folder, self.device)[0]
         except OSError as problem:
             warn(f"the counterexamples could not be kept in {self.folder}: {problem}")
-        try:
-            if self.json_path is not None:
-                write_json(relative_to(report, self.json_path), self.json_path)
-        except OSError as problem:
-            return report, UsageError(f"{self.json_path}: the report could not be written: {problem}")
+        for path, write in ((self.json_path, write_json), (self.markdown_path, write_markdown)):
+            try:
+                if path is not None:
+                    write(relative_to(report, path), path)
+            except OSError as problem:
+                return report, UsageError(f"{path}: the report could not be written: {problem}")
         return report, None

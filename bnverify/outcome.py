@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bnverify.calling import NO_CALL, Call
 from bnverify.case import Case
 from bnverify.compare import Finding
 from bnverify.observation import SECTIONS
@@ -61,6 +62,8 @@ class Outcome:
     finding: Finding | None = None
     failing: tuple[Case, Mapping[str, Any]] | None = None
     """The case with which the property failed or raised, and its further arguments by name."""
+    call: Call = NO_CALL
+    """The last call before it failed."""
     saved: str | None = None
     """Where the counterexample is kept, relative to the report."""
     variant: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnverify import journal
@@ -14,6 +14,7 @@ from bnverify.compare import Disagreement, Record, recording
 from bnverify.counterexample import Counterexample, read
 from bnverify.errors import UsageError
 from bnverify.property import Property
+from bnverify.report.script import script
 from bnverify.subject import Raised, Subject
 from bnverify.suite import load
 from bnverify.supervising import is_possible, isolated
@@ -127,6 +128,23 @@ def _checked(found: Counterexample, name: str, prop: Property, subject: Subject)
         except Raised as problem:
             return Replayed(found, name, True, f"raised {problem.cause}")
     return Replayed(found, name, False, f"{repeats} calls of it pass")
+
+
+def script_of(path: Path, target: str | None = None) -> str:
+    """Return a counterexample as a script of its own (see report/script.py), for its target or another of the same form.
+
+    Raises:
+        UsageError: the file cannot be read, or its target cannot be called so.
+        TargetError: the target cannot be loaded.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, but a script is made of one counterexample")
+    found = read(path)
+    name = found.target if target is None else target
+    subject = made_subject(name, None, {}, found.device, None)
+    if subject.form != found.adapter:
+        raise UsageError(f"{name} is a {subject.form}, but the counterexample is of a {found.adapter}")
+    return script(replace(found, target=name), str(getattr(subject.implementation, "arrays", "numpy")))
 
 
 def files_of(path: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 
 from bnverify import journal, surroundings
 from bnverify.alternatives import alternatives, rival
-from bnverify.calling import Ended
+from bnverify.calling import NO_CALL, Call, Ended, last_call
 from bnverify.case import Case
 from bnverify.compare import Disagreement, Finding, Record, recording
 from bnverify.errors import CheckerError, UsageError
@@ -151,7 +151,7 @@ class _Allowance:
 
 @dataclass
 class _Run:
-    """The cases of one property on one subject."""
+    """The cases of one property on one subject; call: the last before the failure."""
 
     prop: Property
     subject: Subject
@@ -166,6 +166,7 @@ class _Run:
     failure: tuple[Any, Finding | str] | None = None
     failing_at: tuple[Case, Mapping[str, Any]] | None = None
     """The case and the further arguments with which the failure that is kept was found."""
+    call: Call = NO_CALL
     failing: bool = False
     shrunk: int = 0
 
@@ -191,12 +192,12 @@ class _Run:
             exact=record.exact,
             known=record.known,
             planned=len(plan),
-            worst_at=place_of(record.worst_case, self._device()),
+            worst_at=place_of(record.worst_case, str(self.subject.implementation.device)),
         )
         if self.failure is not None:
             finding = self.failure[1]
             if isinstance(finding, str):
-                return replace(common, status="errored", message=finding, failing=self.failing_at)
+                return replace(common, status="errored", message=finding, failing=self.failing_at, call=self.call)
             if self.shrink:
                 finding = replace(finding, fits=tuple(self._fitting()))
             return replace(
@@ -205,8 +206,9 @@ class _Run:
                 message=str(finding),
                 finding=finding,
                 failing=self.failing_at,
+                call=self.call,
                 worst_ratio=finding.excess,
-                worst_at=place_of(finding.case, self._device()),
+                worst_at=place_of(finding.case, str(self.subject.implementation.device)),
             )
         if power.missing:
             missing = ", ".join(power.missing)
@@ -253,9 +255,6 @@ class _Run:
             self._follow(PLANS[self.prop.data](self.subject, self.seed)[:cases], power)
         else:
             self._draw(power, [self.subject], max(cases, self.profile.fewest), patience=1)
-
-    def _device(self) -> str:
-        return str(self.subject.implementation.device)
 
     def _follow(self, plan: Plan, power: Power) -> None:
         """Check the cases of a plan one after the other, until time is up or one fails; the first runs in any case."""
@@ -386,7 +385,7 @@ class _Run:
         judged = finding.case if isinstance(finding, Finding) else case
         size = (judged.x.size, len(repr(judged)))
         if self.failure is None or size < self.failure[0]:
-            self.failure, self.failing_at = (size, finding), (case, drawn)
+            self.failure, self.failing_at, self.call = (size, finding), (case, drawn), last_call()
 
 
 @st.composite

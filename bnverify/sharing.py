@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 
 from bnverify import generated, journal
+from bnverify.calling import NO_CALL, Call
 from bnverify.errors import CheckerError
 from bnverify.observation import Observation
 from bnverify.observing import observe, unseen
@@ -164,7 +165,9 @@ def lost_outcome(blank: Outcome | None, crash: Crash, whole: str) -> Any:
         return errored
     message = f"{crash.message} at {case!r}"
     variant = "" if target == whole else target
-    return replace(errored, message=message, failing=(case, drawn), worst_at=place_of(case, "cpu"), variant=variant)
+    call = Call(crash.entry.call) if crash.entry is not None and crash.entry.call else NO_CALL
+    place = place_of(case, "cpu")
+    return replace(errored, message=message, failing=(case, drawn), worst_at=place, variant=variant, call=call)
 
 
 def _begin_hypothesis() -> None:

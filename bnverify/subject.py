@@ -173,7 +173,7 @@ class Subject:
         inputs = self._inputs(case, leaves, layouts or {})
         for name, other in (alike or {}).items():
             inputs[name] = inputs[other]
-        with caught(_kind(training, gradients), case.x.size):
+        with caught(_kind(training, gradients), case.x.size, layouts):
             out = self._forward(case, inputs, training)
             found: dict[str, Any] = {"y": out.y, "running_mean": out.running_mean, "running_var": out.running_var}
             if gradients:
@@ -236,7 +236,7 @@ class Subject:
         """
         implementation: Any = self.implementation
         inputs = self._inputs(case, (*_LEAVES, "dy") if self.differentiable else (), layouts or {})
-        with caught("double backward", case.x.size):
+        with caught("double backward", case.x.size, layouts):
             saved = self._forward(case, inputs, training).saved
             seconds = implementation.double_backward(saved, inputs["dy"], *(inputs[n] for n in _DIRECTION))
             found = dict(zip(SECONDS, seconds, strict=True))

@@ -102,7 +102,6 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
             ("--junit", ["r.xml"]),
             ("--html", ["r.html"]),
             ("--sarif", ["r"]),
-            ("--markdown", ["r.md"]),
             ("-n", ["2"]),
         )
     },

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bnverify.adapters import subject_of
+from bnverify.calling import Call
 from bnverify.checking import check
 from bnverify.convention import Convention, preset
 from bnverify.counterexample import KINDS, Counterexample, read
 from bnverify.errors import CheckerError, UsageError
+from bnverify.memory import LAYOUTS
 from bnverify.planned import PLANS
 from bnverify.probing import probe
 from bnverify.property import Property
@@ -29,6 +31,7 @@ from bnverify.suite import load
 
 FAULTY = Path(__file__).parent / "examples" / "faulty.py"
 RIGHT = "torch.nn:BatchNorm1d"
+CALL = Call("training with gradients", {"x": "transposed"})
 DRAWN = [prop for prop in load() if prop.data not in PLANS]
 
 
@@ -63,10 +66,26 @@ def test_every_case_and_every_drawn_argument_survives_a_file(prop: Property, lay
     @settings(max_examples=4, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(STRATEGIES[prop.data](layer), further)
     def survives(case: Any, drawn: dict[str, Any]) -> None:
-        found = Counterexample(prop.name, "a:b", layer.convention, case, drawn, message="ß", environment={"numpy": "2"})
+        found = Counterexample(
+            prop.name, "a:b", layer.convention, case, drawn, call=CALL, message="ß", environment={"numpy": "2"}
+        )
         assert same(found, Counterexample.from_data(json.loads(json.dumps(found.to_data(), allow_nan=False))))
 
     survives()
+
+
+def test_a_file_says_how_the_arrays_lay_in_memory_in_which_call_and_by_which_programs(layer: Subject) -> None:
+    case = _first(STRATEGIES["thick"](layer)).changed()
+    data = Counterexample("layout-input", RIGHT, layer.convention, case, call=CALL).to_data()
+    assert data["call"] == "training with gradients"
+    assert data["layouts"] == {"x": "transposed"}
+    assert data["strides"]["x"] == list(LAYOUTS["transposed"](case.x).strides)
+    assert data["strides"]["dy"] == list(LAYOUTS["contiguous"](case.dy).strides)
+    assert len(data["derivation"]) == 12
+
+
+def test_the_call_that_failed_is_kept() -> None:
+    assert failing(f"{FAULTY}:Faulty", "known-gradients").call.kind == "training with gradients"
 
 
 def test_every_kind_of_case_is_named() -> None:

@@ -26,6 +26,7 @@ def counterexample_of(outcome: Outcome, report: Report, device: str) -> Countere
         drawn=drawn,
         variant=outcome.variant,
         device=device,
+        call=outcome.call,
         message=outcome.message,
         environment=dict(report.environment or {}),
     )

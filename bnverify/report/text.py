@@ -24,13 +24,15 @@ STYLES = {
     "waived": "cyan",
     "unsupported": "dim",
 }
+BY_HAND = 8
+"""So many values of one channel a person can still compute with."""
 FEW = 24
 """How many numbers are shown in decimal before a case is abbreviated; the JSON report and the seed hold all."""
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print the report."""
-    console.print(Text(_first_line(report), style="bold"), soft_wrap=True)
+    console.print(Text(first_line(report), style="bold"), soft_wrap=True)
     console.print(Text(_conventions(report), style="dim"), soft_wrap=True)
     console.print(_table(report))
     for line in _causes(report):
@@ -55,7 +57,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(f"a guard is missing here: {what}"), soft_wrap=True)
     if report.interrupted:
         console.print(Text(f"not checked: {', '.join(report.interrupted)}"), soft_wrap=True)
-    console.print(Text(_last_line(report), style="bold"), soft_wrap=True)
+    console.print(Text(last_line(report), style="bold"), soft_wrap=True)
 
 
 def _causes(report: Report) -> Iterator[str]:
@@ -93,7 +95,25 @@ def describe(outcome: Outcome, target: str) -> Iterator[str]:
     for cause in outcome.causes:
         yield f"  cause   {cause}"
     yield from case_lines(outcome.finding.case, outcome.finding.drawn)
+    if outcome.call.kind.startswith("training"):
+        yield from _by_hand(outcome.finding.case)
     yield from _again(outcome)
+
+
+def _by_hand(case: Case) -> Iterator[str]:
+    """Return what a person computes first of a case of one channel and few values in training, rounded to six digits."""
+    if case.channels != 1 or not 1 < case.count <= BY_HAND or case.rules is not None:
+        return
+    x, dy = (case.rows(values)[0].astype(np.float64) for values in (case.x, case.dy))
+    mean, var = x.mean(), x.var()
+    if not var + case.eps > 0:
+        return
+    inv_std = 1 / np.sqrt(var + case.eps)
+    x_hat = (x - mean) * inv_std
+    hats = ", ".join(f"{v:.6g}" for v in x_hat)
+    yield f"  by hand mean = {mean:.6g}, var = {var:.6g}, 1/sqrt(var + eps) = {inv_std:.6g}, x_hat = [{hats}]"
+    if case.dy.any():
+        yield f"          mean(dy) = {dy.mean():.6g}, mean(dy x_hat) = {(dy * x_hat).mean():.6g}"
 
 
 def _again(outcome: Outcome) -> Iterator[str]:
@@ -125,7 +145,8 @@ def _numbers(array: Array) -> str:
     return f"[{head}, … {array.size} numbers, least {float(np.min(array))!r}, greatest {float(np.max(array))!r}]"
 
 
-def _first_line(report: Report) -> str:
+def first_line(report: Report) -> str:
+    """Return the verdict, and what the target does not offer."""
     verdict = {0: "conforms", 1: "does not conform", 3: "is undecided", 130: "was not checked to the end"}[
         report.exit_code
     ]
@@ -189,7 +210,8 @@ def _note(outcome: Outcome) -> str:
     return ", ".join(notes)
 
 
-def _last_line(report: Report) -> str:
+def last_line(report: Report) -> str:
+    """Return how many outcomes there are of each kind, and the exit code."""
     counts = ", ".join(f"{report.counts[s]} {s}" for s in STATUSES if report.counts[s])
     found = {what: len(report.sections.get(name, ())) for name, what in SECTIONS.items()}
     beside = ", ".join(f"{n} {what}{'s' * (what == 'hazard' and n > 1)}" for what, n in found.items() if n)
