@@ -231,7 +231,8 @@ class _Run:
         for setting, subject, moved in alternatives(self.subject, case):
             if self.prop.barred_by(subject.convention.rules):
                 continue
-            other = rival(setting, self.subject.convention, subject)
+            built = any(need == "options" or need in OPTIONS for need in self.prop.needs)  # which a rival never is
+            other = None if built else rival(setting, self.subject.convention, subject)
             if self._passes(subject, moved, drawn) and not (other and self._passes(other, moved, drawn)):
                 yield setting
 
