@@ -21,6 +21,7 @@ from bnverify.declarations import declaration
 from bnverify.diagnosing import diagnosed
 from bnverify.errors import CheckerError, UsageError
 from bnverify.outcome import GRADES, Outcome, Report
+from bnverify.patterns import patterns
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
 from bnverify.property import Property
@@ -72,8 +73,18 @@ class Begun:
 
 Done = Mapping[int, Any]
 """What became of the parts of a check, by number: the outcomes of its properties, and after the last what was observed."""
-Message = Begun | tuple[int, Any] | tuple[Outcome, ...]
-"""What a check tells as it goes on: that it has begun, one part, and at the end the outcomes with their causes."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The outcomes with their causes, and where some have none, what fails in which calls."""
+
+    outcomes: tuple[Outcome, ...]
+    patterns: tuple[str, ...] = ()
+
+
+Message = Begun | tuple[int, Any] | Explained
+"""What a check tells as it goes on: that it has begun, one part, and at the end what explains the failures."""
 
 
 def check(
@@ -158,7 +169,7 @@ class Gathering:
     progress: Progress | None = None
     begun: Begun | None = None
     done: dict[int, Any] = field(default_factory=dict)
-    explained: tuple[Outcome, ...] | None = None
+    explained: Explained | None = None
     started: float = field(default_factory=time.perf_counter)
 
     def take(self, message: Message) -> None:
@@ -166,11 +177,11 @@ class Gathering:
         if isinstance(message, Begun):
             self.begun = message
             self._move(0)
-        elif len(message) == 2 and isinstance(message[0], int):
+        elif isinstance(message, Explained):
+            self.explained = message
+        else:
             number, self.done[number] = message
             self._move(number)
-        else:
-            self.explained = message
 
     def _move(self, number: int) -> None:
         """Tell that the property with this number is done, or that none is yet."""
@@ -184,7 +195,8 @@ class Gathering:
         if begun is None:
             raise CheckerError("a check that has not begun has no report")
         last = len(begun.blanks)
-        outcomes = self.explained or tuple(self.done[k] for k in range(last) if k in self.done)
+        outcomes = tuple(self.done[k] for k in range(last) if k in self.done)
+        explained = self.explained or Explained(outcomes)
         return Report(
             target=begun.target,
             adapter=begun.form,
@@ -192,7 +204,8 @@ class Gathering:
             profile=self.order.profile,
             seed=self.order.seed,
             version=VERSION,
-            outcomes=outcomes,
+            outcomes=explained.outcomes,
+            patterns=explained.patterns,
             seconds=time.perf_counter() - self.started,
             incomplete=begun.incomplete,
             environment=begun.environment,
@@ -206,17 +219,23 @@ class Gathering:
         )
 
 
-def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | None) -> tuple[Outcome, ...]:
+def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | None) -> Explained:
     """Return the outcomes with their causes, for which the target is called: in a fork that is watched, or here."""
+
+    def explain() -> Explained:
+        found = diagnosed(outcomes, subject)
+        unexplained = any(o.status == "failed" and not o.causes for o in found)
+        return Explained(found, patterns(subject) if unexplained else ())
+
     if not any(o.status == "failed" for o in outcomes):
-        return outcomes
+        return Explained(outcomes)
     if watch is not None:
         with suppress(CheckerError):  # no further process can be started
-            found = tried(lambda: diagnosed(outcomes, subject), watch)
-            return outcomes if isinstance(found, Crash) else found
+            found = tried(explain, watch)
+            return Explained(outcomes) if isinstance(found, Crash) else found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return diagnosed(outcomes, subject)
+        return explain()
 
 
 def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Property, ...]:

@@ -55,7 +55,7 @@ def causes(subject: Subject) -> tuple[Cause, ...]:
     cases = _cases(subject)
     for step in STEPS:
         try:
-            judged = [_Step(subject, step, case) for case in cases]
+            judged = [Step(subject, step, case) for case in cases]
         except (Raised, CheckerError, UsageError):
             continue
         found += _of_step(step, [one for one in judged if one.right])
@@ -100,7 +100,7 @@ def _is_failed_by(prop: Property, subject: Subject, case: Case, drawn: Mapping[s
     return False
 
 
-def _of_step(step: str, judged: Sequence[_Step]) -> list[Cause]:
+def _of_step(step: str, judged: Sequence[Step]) -> list[Cause]:
     wrong = tuple(dict.fromkeys(name for one in judged for name in one.right if one.is_wrong(name)))
     if not wrong:
         return []
@@ -131,7 +131,7 @@ def _cause(outputs: Sequence[str], names: Sequence[str]) -> Cause:
     return Cause(tuple(outputs), tuple(names), MUTANTS[names[0]].meaning)
 
 
-def _fits(name: str, judged: Sequence[_Step], outputs: Sequence[str]) -> bool:
+def _fits(name: str, judged: Sequence[Step], outputs: Sequence[str]) -> bool:
     return all(one.is_that_of(name, output) for one in judged for output in outputs)
 
 
@@ -149,20 +149,26 @@ def outputs_of(name: str) -> tuple[str, ...]:
     return tuple(output.removeprefix("new_") for output in MUTANTS[name].wrong)
 
 
-class _Step:
+class Step:
     """One step of a subject on one case: what it gave, and what it should have."""
 
-    def __init__(self, subject: Subject, step: str, case: DirectedCase) -> None:
+    def __init__(
+        self, subject: Subject, step: str, case: DirectedCase, layouts: Mapping[str, str] | None = None
+    ) -> None:
         self.subject, self.step, self.case = subject, step, case
         self.right: Mapping[str, Expected] = STEPS[step](subject, case)
-        self.got = _observed(subject, step, case, self.right) if self.right else {}
+        self.got = _observed(subject, step, case, self.right, layouts) if self.right else {}
 
     def is_wrong(self, name: str) -> bool:
         """Return whether an output lies outside its bound, or is missing."""
+        return bool(self.mask(name).any())
+
+    def mask(self, name: str) -> Array:
+        """Return where an output lies outside its bound: everywhere, where it is missing or of another shape."""
         value, right = self.got.get(name), self.right[name]
         if value is None or value.shape != right.exact.hi.shape:
-            return True
-        return bool((~(right.exact.error(value) <= right.bound.value) & right.bound.judged).any())
+            return np.ones(right.exact.hi.shape, dtype=bool)
+        return np.asarray(~(right.exact.error(value) <= right.bound.value) & right.bound.judged)
 
     def is_that_of(self, name: str, output: str) -> bool:
         """Return whether an output is that of a mutation, to its rounding, and the mutation's far enough from the right one.
@@ -190,13 +196,19 @@ def _largest(values: Array) -> float:
     return max(float(finite.max(initial=0.0)), float(np.finfo(np.float64).tiny))
 
 
-def _observed(subject: Subject, step: str, case: DirectedCase, names: Mapping[str, Any]) -> Results:
+def _observed(
+    subject: Subject,
+    step: str,
+    case: DirectedCase,
+    names: Mapping[str, Any],
+    layouts: Mapping[str, str] | None = None,
+) -> Results:
     """Return what a subject gives of the outputs of a step."""
     if step == "tangent":
         return {"ty": subject.jvp(case)}
     if step == "second":
         return subject.double_backward(case)
-    observed = subject.run(case, training=step != "inference", gradients="dx" in names)
+    observed = subject.run(case, training=step != "inference", gradients="dx" in names, layouts=layouts)
     return {name: observed[name] for name in names}
 
 
@@ -244,12 +256,17 @@ def _cases(subject: Subject) -> list[DirectedCase]:
     """Return plain cases, of up to three ranks, in the sharpest precision; eps weighs about as much as the variance."""
     dtype = next(name for name in PREFERRED if name in subject.dtypes)
     ranks = [rank for rank in SHAPES if rank in subject.ranks][:3]
-    return [_case(subject, dtype, SHAPES[rank], seed) for seed, rank in zip(itertools.count(), ranks, strict=False)]
+    return [
+        plain(subject, dtype, SHAPES[rank], seed=seed) for seed, rank in zip(itertools.count(), ranks, strict=False)
+    ]
 
 
-def _case(subject: Subject, dtype: str, around: tuple[int, ...], seed: int) -> DirectedCase:
+def plain(
+    subject: Subject, dtype: str, around: tuple[int, ...], channels: int | None = None, *, seed: int = 0
+) -> DirectedCase:
+    """Return a case of these lengths beside that of the channels; eps weighs about as much as the variance."""
     numbers, convention, kinds = np.random.default_rng(seed), subject.convention, PRECISIONS[dtype]
-    channels, count = subject.channels or CHANNELS, int(np.prod(around))
+    channels, count = channels or subject.channels or CHANNELS, int(np.prod(around))
     eps = convention.eps or 0.75
     spread = np.sqrt(eps) * np.geomspace(0.8, 2.5, channels)[:, None]
 

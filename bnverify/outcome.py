@@ -124,6 +124,8 @@ class Report:
     """Where the check was interrupted: the properties that it did not come to."""
     unguarded: tuple[str, ...] = ()
     """What the implementation was not guarded against on this platform."""
+    patterns: tuple[str, ...] = ()
+    """Where a failure has no cause: which outputs are wrong in which plain calls."""
     least: str | None = None
     """The grade of GRADES that is asked for; a lower one is a failure."""
 
@@ -182,6 +184,7 @@ class Report:
             "left_out": list(self.left_out),
             "interrupted": None if self.interrupted is None else list(self.interrupted),
             "unguarded": list(self.unguarded),
+            "patterns": list(self.patterns),
             "grades": dict(self.grades),
             "min_accuracy": self.least,
             "sections": {name: [seen.as_data() for seen in self.sections.get(name, ())] for name in SECTIONS},

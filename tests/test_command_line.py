@@ -37,6 +37,7 @@ KEYS = {
     "left_out",
     "interrupted",
     "unguarded",
+    "patterns",
     "grades",
     "min_accuracy",
 }

@@ -67,7 +67,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("adapters",),
     ("alternatives", "counterexample", "faults", "outcome", "power"),
-    ("diagnosing", "runner"),
+    ("diagnosing", "patterns", "runner"),
     ("sharing",),
     ("report",),
     ("authoring", "checking", "inferring", "keeping", "pytest_class", "replaying", "supervising", "__init__"),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
 from bnverify.observation import SECTIONS
-from bnverify.outcome import STATUSES, Outcome, Report
+from bnverify.outcome import STATUSES, Cause, Outcome, Report
 from bnverify.rules import Rules
 
 STYLES = {
@@ -37,11 +37,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_table(report))
     for line in _causes(report):
         console.print(Text(line), soft_wrap=True)
-    for outcome in report.outcomes:
-        if outcome.status in ("failed", "errored", "undecided"):
-            console.print()
-            for line in describe(outcome, report.target):
-                console.print(Text(line), soft_wrap=True)
+    for line in failures(report):
+        console.print(Text(line), soft_wrap=True)
     for line in section_lines(report):
         console.print(Text(line), soft_wrap=True)
     console.print()
@@ -69,6 +66,11 @@ def _causes(report: Report) -> Iterator[str]:
         yield "what is wrong, as far as seeded faults say it"
     for cause, count in explained.items():
         yield f"  {cause}: explains {count} of {len(failed)} failures"
+    if report.patterns:
+        without = sum(1 for outcome in failed if not outcome.causes)
+        yield ""
+        yield f"no mistake of the program explains {without} of {len(failed)} failures; in plain calls, varied one by one"
+        yield from (f"  {line}" for line in report.patterns)
 
 
 def section_lines(report: Report) -> Iterator[str]:
@@ -79,10 +81,31 @@ def section_lines(report: Report) -> Iterator[str]:
             yield from ("", name, *(f"  {line.text}" for line in seen))
 
 
-def describe(outcome: Outcome, target: str) -> Iterator[str]:
-    """Return the lines that say what is wrong with one property."""
+IN_FULL = 2
+"""So many failures of one cause are shown in full."""
+
+
+def failures(report: Report) -> Iterator[str]:
+    """Return what is said of each property that did not pass; of a cause that has been shown often enough, in brief."""
+    shown: Counter[tuple[Cause, ...]] = Counter()
+    for outcome in report.outcomes:
+        if outcome.status not in ("failed", "errored", "undecided"):
+            continue
+        shown[outcome.causes] += 1
+        brief = bool(outcome.causes) and shown[outcome.causes] > IN_FULL
+        if not brief:
+            yield ""
+        yield from describe(outcome, report.target, brief=brief)
+
+
+def describe(outcome: Outcome, target: str, *, brief: bool = False) -> Iterator[str]:
+    """Return the lines that say what is wrong with one property; in brief: what was found, and where the case is kept."""
     heading = {"failed": "does not hold for", "errored": "could not be checked on", "undecided": "is undecided for"}
     yield f"{outcome.property} {heading[outcome.status]} {target}" + (f", {outcome.variant}" if outcome.variant else "")
+    if brief and outcome.finding is not None:
+        yield f"  got     {outcome.finding.got}, but should be {outcome.finding.should_be}; the cause is one of those above"
+        yield from _again(outcome)
+        return
     yield f"  claim   {outcome.claim}   ({outcome.source})"
     if outcome.finding is None:
         yield f"  because {outcome.message}"
@@ -134,7 +157,8 @@ def case_lines(
     if isinstance(case, LinearCase):
         yield f"          W = {_numbers(case.weight)}"
         yield f"          h = {_numbers(case.hidden)}"
-    for name in (*DATA, *CHANNEL):
+    further = (*case.data_fields[len(DATA) :], *case.channel_fields[len(CHANNEL) :])
+    for name in (*DATA, *CHANNEL, *further):
         yield f"          {name} = {_numbers(getattr(case, name))}"
 
 

@@ -1,0 +1,240 @@
+"""Patterns: where no mistake of the program explains what fails, which sizes, precisions, layouts, channels and data do.
+
+One thing at a time is varied about a plain case, and each output is held against the oracle within its bound. What is wrong
+throughout an axis says nothing of it; what is wrong from some length on has its boundary found by bisection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bnverify.case import Array, DirectedCase
+from bnverify.diagnosing import Step, plain
+from bnverify.errors import CheckerError, UsageError
+from bnverify.memory import LAYOUTS
+from bnverify.subject import Raised, Subject
+
+CHECKED = ("training", "running", "inference")
+COUNTS = (2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 128, 129, 256, 257, 1024, 1025, 4096, 4097, 32769, 65537)
+CHANNELS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 2049)
+MODULI = (2, 4, 8, 16, 32, 64, 128, 256)
+HIDING = 256
+"""Values a channel beyond which a bound may hide a mistake."""
+FEW = 4
+"""So many values of an axis are listed; of more the first are."""
+
+
+@dataclass
+class Seen:
+    """What was seen of one output: for each axis the values at which it was wrong and those at which it was right."""
+
+    wrong: dict[str, list[object]] = field(default_factory=dict)
+    right: dict[str, list[object]] = field(default_factory=dict)
+    where: str = ""
+
+    def add(self, axis: str, value: object, is_wrong: bool) -> None:
+        """Take note of one value of an axis."""
+        (self.wrong if is_wrong else self.right).setdefault(axis, []).append(value)
+
+
+def patterns(subject: Subject) -> tuple[str, ...]:
+    """Return what is wrong in which calls, a line for each set of outputs that go wrong alike."""
+    found: dict[tuple[str, str], Seen] = {}
+    for axis, variations in _axes(subject).items():
+        for value, make in variations:
+            _look(found, subject, axis, value, make)
+    lines: dict[str, list[str]] = {}
+    for (mode, output), seen in found.items():
+        if seen.wrong:
+            told = "; ".join(_facts(subject, mode, output, seen)) or "in every plain case"
+            lines.setdefault(f"{told}{seen.where}", []).append(f"{output} in {mode}" if mode == "inference" else output)
+    if lines:
+        return tuple(f"{', '.join(outputs)}: wrong {told.lstrip('; ')}" for told, outputs in lines.items())
+    every = "size, number of channels, precision, rank, layout and kind of data"
+    return (
+        f"each plain call by itself is right, in every {every}: look at the calls before, or at the case that failed",
+    )
+
+
+Make = Callable[[], tuple[Any, Mapping[str, str]]]
+
+
+def _axes(subject: Subject) -> Mapping[str, Sequence[tuple[object, Make]]]:
+    """Return what is varied, and for each value how a case is made, with the layouts of its arrays."""
+    dtype, rank = subject.dtypes[0], subject.ranks[0]
+    sharp = next((name for name in ("float32", "float64") if name in subject.dtypes), dtype)
+
+    def case(precision: str, shape: tuple[int, ...], channels: int | None = None) -> DirectedCase:
+        return plain(subject, precision, shape, channels)
+
+    def of_count(count: int) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(sharp, (count, *(1,) * (rank - 2)), min(subject.channels or 2, 2)), {}
+
+    def of_channels(channels: int) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(sharp, (4, *(1,) * (rank - 2)), channels), {}
+
+    def usual(precision: str, ranks: int) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(precision, (4, 3, 2, 2)[: ranks - 1]), {}
+
+    def laid(layout: str) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(sharp, (4, 3, 2, 2)[: max(subject.ranks) - 1]), {"x": layout, "dy": layout}
+
+    def of_kind(change: Callable[[DirectedCase], Any]) -> tuple[Any, Mapping[str, str]]:
+        return change(usual(sharp, rank)[0]), {}
+
+    fixed = subject.channels is not None
+    return {
+        "precision": [(name, partial(usual, name, rank)) for name in subject.dtypes],
+        "rank": [(r, partial(usual, sharp, r)) for r in subject.ranks],
+        "m": [(count, partial(of_count, count)) for count in COUNTS],
+        "C": [] if fixed else [(channels, partial(of_channels, channels)) for channels in CHANNELS],
+        "layout": [(name, partial(laid, name)) for name in LAYOUTS if name != "stride-0"],
+        "data": [(name, partial(of_kind, change)) for name, change in KINDS.items()],
+    }
+
+
+def _moved(case: DirectedCase, shift: float) -> Any:
+    return case.changed(x=case.x + np.asarray(shift, case.x.dtype), running_mean=case.running_mean + shift)
+
+
+def _vectors(case: DirectedCase, **values: float) -> Any:
+    return case.changed(**{name: np.full(case.channels, value) for name, value in values.items()})
+
+
+KINDS: Mapping[str, Callable[[DirectedCase], Any]] = {
+    "normal data": lambda case: case,
+    "data far from 0": lambda case: _moved(case, 100.0),
+    "constant data": lambda case: case.changed(x=np.full_like(case.x, 3.0)),
+    "gamma > 0": lambda case: case.changed(gamma=abs(case.gamma)),
+    "gamma < 0": lambda case: case.changed(gamma=-abs(case.gamma)),
+    "gamma = 0": lambda case: _vectors(case, gamma=0.0),
+    "beta = 0": lambda case: _vectors(case, beta=0.0),
+    "equal channels": lambda case: _vectors(case, gamma=1.5, beta=0.5, running_mean=0.25, running_var=2.0),
+    "statistics of a fresh layer": lambda case: _vectors(case, running_mean=0.0, running_var=1.0),
+}
+
+
+def _look(found: dict[tuple[str, str], Seen], subject: Subject, axis: str, value: object, make: Make) -> None:
+    """Call the subject once in each mode, and take note of which outputs are wrong."""
+    for step in CHECKED:
+        mode = "inference" if step == "inference" else "training"
+        try:
+            case, layouts = make()
+            judged = Step(subject, step, case, layouts)
+        except (Raised, CheckerError, UsageError):
+            continue
+        for output in judged.right:
+            seen = found.setdefault((mode, output), Seen())
+            is_wrong = judged.is_wrong(output)
+            seen.add(axis, value, is_wrong)
+            if is_wrong and not seen.where and axis == "rank":
+                seen.where = _where(case, judged.mask(output))
+
+
+def _facts(subject: Subject, mode: str, output: str, seen: Seen) -> Iterator[str]:
+    """Yield for each axis of which only some values are wrong, which."""
+    for axis, wrong in seen.wrong.items():
+        right = seen.right.get(axis, [])
+        if not right:
+            continue
+        numbers = [value for value in (*wrong, *right) if isinstance(value, int)]
+        if axis in ("m", "C") and len(numbers) == len(wrong) + len(right):
+            yield _of_lengths(
+                subject, mode, output, axis, sorted(map(int, map(str, wrong))), sorted(map(int, map(str, right)))
+            )
+        elif len(wrong) <= len(right):
+            yield f"with {_listed(axis, wrong)} alone"
+        elif axis not in ("data", "precision"):  # where a coarse type or a constant hides it, that says nothing
+            yield f"but not with {_listed(axis, right)}"
+
+
+def _listed(axis: str, values: Sequence[object]) -> str:
+    named = [f"{axis} {value}" if axis in ("rank",) else str(value) for value in values]
+    told = ", ".join(named[:FEW]) + (", ..." if len(named) > FEW else "")
+    return f"{told} arrays" if axis == "layout" else told
+
+
+def _sorted(values: Sequence[object]) -> list[int]:
+    return sorted(value for value in values if isinstance(value, int))
+
+
+def _of_lengths(subject: Subject, mode: str, output: str, axis: str, wrong: list[int], right: list[int]) -> str:
+    """Tell at which lengths an output is wrong: beyond a boundary, at multiples, or some.
+
+    What is right from hundreds of values on may be hidden by the bound, which grows with them: nothing is told of it.
+    """
+    if max(right) < min(wrong):
+        return f"from {axis} = {_bisected(subject, mode, output, axis, max(right), min(wrong))} on"
+    if max(wrong) < min(right):
+        last = _bisected(subject, mode, output, axis, max(wrong), min(right)) - 1
+        return f"up to {axis} = {last}" if last <= HIDING else ""
+    for modulus in MODULI:
+        if all(n % modulus for n in wrong) and not any(n % modulus for n in right if n >= modulus):
+            return f"where {axis} is no multiple of {modulus}"
+        if not any(n % modulus for n in wrong) and all(n % modulus for n in right if n >= modulus):
+            return f"where {axis} is a multiple of {modulus}"
+    told = ", ".join(map(str, wrong[:FEW])) + (", ..." if len(wrong) > FEW else "")
+    return (
+        f"at {axis} = {told}" if min(n for n in right if n > min(wrong)) <= HIDING else f"from {axis} = {min(wrong)} on"
+    )
+
+
+def _bisected(subject: Subject, mode: str, output: str, axis: str, low: int, high: int) -> int:
+    """Return the first length between two at which it is not as at the lower one."""
+
+    def is_wrong(length: int) -> bool | None:
+        case = (
+            plain(subject, _sharp(subject), (length, *(1,) * (subject.ranks[0] - 2)), min(subject.channels or 2, 2))
+            if axis == "m"
+            else plain(subject, _sharp(subject), (4, *(1,) * (subject.ranks[0] - 2)), length)
+        )
+        step = "inference" if mode == "inference" else "running" if output.startswith("running") else "training"
+        try:
+            return Step(subject, step, case, {}).is_wrong(output)
+        except (Raised, CheckerError, UsageError):
+            return None
+
+    before = is_wrong(low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        now = is_wrong(middle)
+        if now is None:
+            break
+        if now == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _sharp(subject: Subject) -> str:
+    return next((name for name in ("float32", "float64") if name in subject.dtypes), subject.dtypes[0])
+
+
+def _where(case: DirectedCase, mask: Array) -> str:
+    """Tell which channels, samples or positions of an output are wrong, where those are not all."""
+    if mask.shape == case.gamma.shape:
+        return _among("channels", mask)
+    if mask.shape != case.x.shape or mask.all():
+        return ""
+    axis = case.channel_axis % mask.ndim
+    others = tuple(k for k in range(mask.ndim) if k != axis)
+    parts = [_among("channels", mask.any(axis=others))]
+    sample = 0 if axis else 1
+    parts.append(_among("samples", mask.any(axis=tuple(k for k in range(mask.ndim) if k != sample))))
+    for k in others[1:]:
+        parts.append(_among(f"positions along axis {k}", mask.any(axis=tuple(j for j in range(mask.ndim) if j != k))))
+    return "".join(parts)
+
+
+def _among(what: str, found: object) -> str:
+    """Tell which of so many are wrong, or nothing where all are."""
+    wrong = np.asarray(found)
+    if np.all(wrong) or len(wrong) < 2:
+        return ""
+    return f", in {what} {', '.join(map(str, np.flatnonzero(wrong)))} of {len(wrong)}"
