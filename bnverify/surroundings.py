@@ -44,7 +44,7 @@ def _environment(values: Mapping[str, str]) -> None:
 
 def _filters(values: list[Any]) -> None:
     warnings.filters[:] = values  # type: ignore[index]
-    getattr(warnings, "_filters_mutated", lambda: None)()
+    _ = getattr(warnings, "_filters_mutated", lambda: None)()
 
 
 def _handlers() -> dict[int, Any]:
@@ -142,7 +142,7 @@ def changed_by(call: Callable[[], object], stirred: int) -> tuple[str, ...]:
             if item.stir is not None:
                 item.stir(stirred)
         before = {name: item.read() for name, item in items.items()}
-        call()
+        _ = call()
         return tuple(name for name, item in items.items() if item.read() != before[name])
     finally:
         _set_back(items, entered)

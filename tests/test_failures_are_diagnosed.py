@@ -7,7 +7,7 @@ from mistakes import MISTAKES, WAYS, Written
 
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.convention import PRESETS
-from bnverify.diagnosing import OFFERED, _case, causes, diagnosed, outputs_of
+from bnverify.diagnosing import OFFERED, causes, diagnosed, outputs_of, plain
 from bnverify.faults.mutant import mutant
 from bnverify.generated.mutants import MUTANTS
 from bnverify.outcome import Outcome
@@ -59,7 +59,7 @@ def test_outputs_that_one_mistake_explains_are_told_together(way: type[Written])
 
 def test_a_failure_of_what_no_program_offers_is_given_no_cause() -> None:
     subject = written(WAYS[0], "root-missing", "float64")
-    case = _case(subject, "float64", (7,), 0)
+    case = plain(subject, "float64", (7,))
     further = [p for p in load() if not set(p.needs) <= set(OFFERED)]
     assert len(further) > 10
     failed = [Outcome(p.name, "failed", True, p.claim, p.source, failing=(case, {})) for p in further]
