@@ -70,10 +70,15 @@ def caught(call: str, values: int = 0, layouts: Mapping[str, str] | None = None)
             kept.end()
 
 
+def printable(text: str) -> str:
+    """Return a text with what cannot be printed, or would steer a terminal, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def one_line(problem: BaseException) -> str:
     """Return an exception's type and the beginning of its text."""
     try:
-        text = " ".join(str(problem).split())
+        text = printable(" ".join(str(problem).split()))
     except BaseException as further:
         if is_interrupt(further):
             raise

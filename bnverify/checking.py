@@ -170,6 +170,8 @@ class Gathering:
     begun: Begun | None = None
     done: dict[int, Any] = field(default_factory=dict)
     explained: Explained | None = None
+    lost: str = ""
+    """How a process ended in which plain cases were called, where that was not seen again when each had a fork."""
     started: float = field(default_factory=time.perf_counter)
 
     def take(self, message: Message) -> None:
@@ -189,6 +191,13 @@ class Gathering:
             number_of = len([k for k in self.done if k < len(self.begun.blanks)])
             self.progress(number_of, len(self.begun.blanks), self.begun.blanks[number].property)
 
+    def _lost(self, outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+        """Yield an outcome for a process that ended in a plain call, unless some outcome tells that anyway."""
+        if self.lost and not any(outcome.status == "errored" for outcome in outcomes):
+            claim, source = "a plain call of each kind returns", "what is called before all properties"
+            told = f"in a plain case {self.lost}, and did not again when each had a process of its own"
+            yield Outcome(FIRST, "errored", True, claim, source, message=told)
+
     def report(self, interrupted: bool = False, unguarded: tuple[str, ...] = ()) -> Report:
         """Return the report of what is there: of a check that was interrupted that is a part."""
         begun = self.begun
@@ -204,7 +213,7 @@ class Gathering:
             profile=self.order.profile,
             seed=self.order.seed,
             version=VERSION,
-            outcomes=explained.outcomes,
+            outcomes=(*explained.outcomes, *self._lost(explained.outcomes)),
             patterns=explained.patterns,
             seconds=time.perf_counter() - self.started,
             incomplete=begun.incomplete,
@@ -217,6 +226,10 @@ class Gathering:
             unguarded=unguarded,
             least=self.order.least,
         )
+
+
+FIRST = "first-calls"
+"""The name under which it is reported that the target ended its process in a plain call, where no property shows it."""
 
 
 def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | None) -> Explained:

@@ -13,7 +13,7 @@ import click
 
 from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.interrupts import install
-from bnverify.terminal import drop_output, guard_options, parse_settings, require_writable, say, warn
+from bnverify.terminal import a_console, drop_output, flush, guard_options, parse_settings, require_writable, say, warn
 from bnverify.version import VERSION
 
 if TYPE_CHECKING:
@@ -107,8 +107,6 @@ def check(
     for path in (json_path, markdown_path):
         if path is not None:
             require_writable(path)
-    from rich.console import Console
-
     from bnverify.checking import Gathering, Order
     from bnverify.keeping import Keeping
     from bnverify.report.progress import progress_line
@@ -130,11 +128,15 @@ def check(
                 raise
             report = gathering.report(interrupted=True)
     report, problem = keeping.finish(report)
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = a_console()
     try:
         print_report(report, console)
+        flush()
     except SystemExit:  # rich's way of saying that nobody reads the pipe any more
         drop_output()
+    except OSError as failure:
+        drop_output()
+        problem = problem or UsageError(f"the report could not be printed: {failure}")
     if report.interrupted is not None:
         warn("interrupted")
     if problem is not None:
@@ -171,7 +173,7 @@ def replay(
             found = replay_guarded(path, target, watch if isolation else None)
         except BnverifyError as problem:
             if path == place:
-                raise
+                raise UsageError(f"{path}: {str(problem).removeprefix(f'{path}: ')}") from None
             unusable += 1
             click.echo(f"bnverify: {path}: {str(problem).removeprefix(f'{path}: ')}", err=True)
             continue
@@ -202,8 +204,6 @@ def write_script(place: Path, target: str | None, path: Path) -> int:
 @guard_options
 def infer(target: str, device: str, timeout: float, memory: float, isolation: bool) -> int:
     """Find the convention of TARGET by calling it, and print the table of pyproject.toml that declares it."""
-    from rich.console import Console
-
     from bnverify.inferring.card import print_card
     from bnverify.inferring.guarded import infer_guarded
     from bnverify.supervising import watch_of
@@ -211,7 +211,7 @@ def infer(target: str, device: str, timeout: float, memory: float, isolation: bo
     sys.path.insert(0, str(Path.cwd()))
     watch = watch_of(timeout, memory, device)
     found = infer_guarded(target, device, watch if isolation else None)
-    print_card(found, Console(width=None if sys.stdout.isatty() else 140, highlight=False))
+    print_card(found, a_console())
     return 0
 
 
@@ -294,8 +294,6 @@ def grade(
     for path in (json_path, markdown_path):
         if path is not None:
             require_writable(path)
-    from rich.console import Console
-
     from bnverify.report.progress import progress_line
     from bnverify.scoring.own import grade_self
     from bnverify.scoring.printing import print_score
@@ -319,7 +317,7 @@ def grade(
                 write(score, path)
             except OSError as problem:
                 raise UsageError(f"{path}: the score could not be written: {problem}") from None
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = a_console()
     try:
         print_score(score, console)
     except SystemExit:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -50,6 +52,21 @@ def end_with(parent: int) -> None:
         _ = ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped by a signal, where that can be told."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return bool(state) and state[0] in "Tt"
+
+
+def read_within(number: int, seconds: int) -> None:
+    """Let reading from a socket, given by its file descriptor, fail where nothing comes for so long."""
+    with suppress(OSError), socket.socket(fileno=os.dup(number)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
 
 
 def without_input() -> None:

@@ -23,10 +23,14 @@ from bnverify.terminal import warn
 from bnverify.workers import Crash, Watch, cores, run_jobs
 
 Result = TypeVar("Result")
+ANEW = 12
+"""How often a check is begun anew, where not a fork but the process that the target was loaded in ends."""
 SHOWN = 1 << 16
 """Bytes of what the implementation prints that are passed on; further ones are counted."""
 
 
+MOST = 1_000_000
+"""Seconds of a call, and GiB."""
 PROCESSES = 4
 """More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
 BARE = "the implementation runs in the judge's own process, which it may end or hang"
@@ -49,8 +53,8 @@ def watch_of(timeout: float, memory: float, device: str) -> Watch:
         UsageError: one is not above 0.
     """
     for option, value in (("--timeout", timeout), ("--memory", memory)):
-        if not 0 < value < math.inf:
-            raise UsageError(f"{option} {value:g}: should be above 0")
+        if not 0 < value < MOST:
+            raise UsageError(f"{option} {value:g}: should be above 0, and below {MOST:,}")
     return Watch(timeout, None if device == "cuda" else int(memory * guards.GIB))
 
 
@@ -78,10 +82,11 @@ def check_guarded(order: Order, gathering: Gathering, watch: Watch, heard: Calla
     """
     if not is_possible():
         return replace(check_here(order, gathering), unguarded=(BARE,))
-    job = _Job(order, watch)
+    job: _Job | None = _Job(order, watch)
     with _output() as output, _descendants_ended():
-        while (crash := job.run(gathering, output, heard)) is not None:
-            job = _after(crash, job, gathering)
+        while job is not None:
+            crash = job.run(gathering, output, heard)
+            job = None if crash is None else _after(crash, job, gathering)
     return gathering.report(unguarded=guards.missing(order.device))
 
 
@@ -112,6 +117,7 @@ class _Job:
     order: Order
     watch: Watch
     careful: bool = False
+    begun_anew: int = 0
 
     def run(self, gathering: Gathering, output: _Output, heard: Callable[[Gathering], None]) -> Crash | None:
         """Let a process do what is left, take in what it tells, and return how it ended, or None where all is done."""
@@ -132,20 +138,30 @@ class _Job:
         return None
 
 
-def _after(crash: Crash, job: _Job, gathering: Gathering) -> _Job:
-    """Return what is to be done after a process has ended: the rest, its end being the outcome of the part it was at."""
+def _after(crash: Crash, job: _Job, gathering: Gathering) -> _Job | None:
+    """Return what is to be done after a process has ended: the rest, its end being the outcome of the part it was at.
+
+    None where nothing is left to be done, or it has been begun anew too often: what is left is lost then.
+    """
     _raise_unless_ended(crash)
     order, begun = job.order, gathering.begun
     entry = crash.entry
     if begun is None:
         _raise_if_loading(crash)
         if not job.careful:
+            gathering.lost = crash.message
             return replace(job, careful=True)
         raise TargetError(f"{order.target}: {crash.message} while it was first tried")
     properties = chosen_properties(order.profile, order.select, order.seed)
     left = [number for number in range(len(properties) + 1) if number not in gathering.done]
     if not left:  # it ended while causes were looked for
-        return job
+        return None
+    if job.begun_anew >= ANEW:
+        for number in left:
+            blank = begun.blanks[number] if number < len(properties) else None
+            gathering.take((number, lost_outcome(blank, replace(crash, entry=None), begun.target)))
+        return None
+    job = replace(job, begun_anew=job.begun_anew + 1)
     note = entry.note if entry is not None else None
     if (
         note is None or note == PROBING
@@ -182,7 +198,7 @@ def _as_judge(output: _Output) -> Iterator[None]:
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     try:
         yield
-    except BnverifyError:
+    except (BnverifyError, MemoryError):
         raise
     except Exception:
         traceback.print_exc()

@@ -80,6 +80,20 @@ def warn(text: str) -> None:
         click.echo(f"bnverify: {text}", err=True)
 
 
+def a_console() -> Any:
+    """Return rich's console on standard output, as wide as a terminal, or where there is none 140 characters."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 140, highlight=False)
+
+
+def flush() -> None:
+    """Write what was printed, where there is an output."""
+    if sys.stdout is not None:
+        _ = sys.stdout.flush()
+
+
 def drop_output() -> None:
     """Send what is still to be written to nowhere, so that the interpreter's own flush does not fail at the end."""
-    _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        _ = os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

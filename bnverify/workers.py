@@ -29,6 +29,10 @@ LOOK_SECONDS = 5.0
 """How often a worker is looked after that says nothing: a child of its own may keep its connection open."""
 WATCH_SECONDS = 0.2
 """How often one is whose calls must end in time."""
+ENDING_SECONDS = 1.0
+"""How long a process that has closed its connection may take to end."""
+READING_SECONDS = 3
+"""How long the rest of a message may take to come, once it has begun."""
 READY, RESULT, DONE = "ready", "result", "done"
 """What a worker says: that it can begin, one result of its job, that there are no more."""
 
@@ -118,7 +122,7 @@ def run_jobs(
 def _attentive(team: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
     """Wait until a worker says something, ends, or is overdue, and return those that did."""
     while True:
-        most = min(WATCH_SECONDS if worker.journal else LOOK_SECONDS for worker in team)
+        most = min(worker.look for worker in team)
         left = max(0.0, min(most, *(worker.deadline - time.monotonic() for worker in team)))
         ready = wait([worker.connection for worker in team], left)
         found = [w for w in team if w.connection in ready or w.is_over()]
@@ -147,6 +151,8 @@ class _Worker(Generic[Job]):
             self.journal = Journal(self.watch.timeout, self.watch.hung)
         try:
             self.connection, theirs = Pipe()
+            if self.forked:
+                guards.read_within(self.connection.fileno(), READING_SECONDS)
             what = (self.work, self.prepare, theirs)
             self.process: ForkProcess | SpawnProcess
             if self.forked:
@@ -169,9 +175,19 @@ class _Worker(Generic[Job]):
         with suppress(OSError):  # of a process that has ended, which is heard of next
             self.connection.send(job)
 
+    @property
+    def look(self) -> float:
+        """How often it is looked after."""
+        return LOOK_SECONDS if self.journal is None else min(WATCH_SECONDS, max(self.journal.timeout / 4, 0.005))
+
     def is_over(self) -> bool:
-        """Return whether the process has ended, or takes too long."""
-        return time.monotonic() >= self.deadline or self.hangs() or not self.process.is_alive()
+        """Return whether the process has ended, takes too long, or was stopped."""
+        late = time.monotonic() >= self.deadline or self.hangs()
+        return late or not self.process.is_alive() or self.is_stopped()
+
+    def is_stopped(self) -> bool:
+        """Return whether a process that is watched was stopped by a signal: by its own code, for nobody else does so."""
+        return self.journal is not None and self.process.pid is not None and guards.is_stopped(self.process.pid)
 
     def hangs(self) -> bool:
         """Return whether a call in the process takes too long."""
@@ -179,19 +195,27 @@ class _Worker(Generic[Job]):
 
     def hear(self) -> tuple[str, Any]:
         """Return what the process has to say: of its job, or that it is ready; one that never is, is an error of ours."""
+        garbled = ""
         try:
             if self.connection.poll():
                 kind, value = self.connection.recv()
                 if kind == DONE:
                     self.job, self.deadline = None, math.inf
                 return kind, value
-            overdue = self.process.is_alive()
-        except (EOFError, OSError):  # OSError where it ended with a job unread
+            overdue = self.process.is_alive() and not self.is_stopped()
+            garbled = "was stopped" if self.is_stopped() else ""
+        except (EOFError, ConnectionResetError, BrokenPipeError):  # a reset where it ended with a job unread
             overdue = False
+            self.process.join(ENDING_SECONDS)
+            garbled = "closed its connection to the judge" if self.process.is_alive() else ""
+        except Exception:  # whatever stands in the connection that the process did not mean to say
+            overdue, garbled = False, "wrote to its connection to the judge"
         if not overdue:
+            self.process.kill()
             self.process.join()
         code = self.process.exitcode
         how = f"was ended by {_signal(-code)}" if code is not None and code < 0 else f"ended with exit code {code}"
+        how = garbled or how
         if self.job is None:
             raise CheckerError(f"a worker process {'was not ready in time' if overdue else how}")
         took = f"did not end within {self.limit(self.job):.0f} s"

@@ -18,6 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def loop() -> None:
 def hoard() -> None:
     kept = []
     while True:
-        kept.append(np.ones(1 << 22))
+        kept.append(np.empty(1 << 22))  # not written to: what is asked for counts, and takes no time
 
 
 def flood() -> None:
@@ -112,9 +113,20 @@ def kill_the_parent() -> None:
     time.sleep(60)
 
 
-def raising(problem: type[BaseException]) -> Act:
+def stop_the_parent() -> None:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+def scribble(data: bytes) -> None:
+    for number in range(3, 64):
+        with suppress(OSError):
+            _ = os.write(number, data)
+
+
+def raising(problem: type[BaseException], text: str = "no") -> Act:
     def act() -> None:
-        raise problem("no")
+        raise problem(text)
 
     return act
 
@@ -222,6 +234,10 @@ BAD: dict[str, Callable[[], Any]] = {
     "daemon": lambda: doing(stays_behind),
     "child": lambda: doing(child_of_multiprocessing),
     "forks": lambda: doing(answers_twice),
+    "writes-everywhere": lambda: doing(lambda: scribble(b"\x00\x00\x00\x05hello")),
+    "promises-much": lambda: doing(lambda: scribble(b"\x7f\xff\xff\xff")),
+    "stops-its-judge": lambda: doing(stop_the_parent),
+    "odd-text": lambda: doing(raising(ValueError, "\ud800 \x1b[31m")),
     "none": lambda: returning(lambda out, x: None),
     "none-for-y": lambda: returning(lambda out, x: out._replace(y=None)),
     "generator": lambda: returning(lambda out, x: out._replace(y=(row for row in out.y))),

@@ -59,6 +59,10 @@ EXPECTED: dict[str, tuple[str, int, str]] = {
     "daemon": (PROCESS, 1, "changed by a call in training: a process that it leaves behind"),
     "child": (PROCESS, 1, "changed by a call in training: a process that it leaves behind"),
     "forks": (PROCESS, 1, "changed by a call in training: a process that it leaves behind"),
+    "writes-everywhere": (PROCESS, 1, DIED + "wrote to its connection to the judge"),
+    "promises-much": (PROCESS, 1, DIED + "wrote to its connection to the judge"),
+    "stops-its-judge": (PROCESS, 1, DIED + "was stopped"),
+    "odd-text": (PROCESS, 1, "raised ValueError: \\ud800 \\x1b[31m at Case("),
     "none": (FORM, 1, "raised TypeError"),
     "none-for-y": (FORM, 1, "got no y in training"),
     "generator": (FORM, 1, "y is a generator, but should be a NumPy array"),
@@ -114,7 +118,8 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("which", EXPECTED)
 def test_what_it_does_is_an_outcome(which: str, tmp_path: Path) -> None:
     select, code, told = EXPECTED[which]
-    done, report = checked(f"{HERE}/hostile.py:bad_{which.replace('-', '_')}", tmp_path, "--select", select)
+    more = ("--timeout", "10") if which.startswith("torch") else ()  # it imports much in its first calls
+    done, report = checked(f"{HERE}/hostile.py:bad_{which.replace('-', '_')}", tmp_path, "--select", select, *more)
     assert done.returncode == report["exit_code"] == code, done.stderr
     assert "Traceback" not in done.stderr
     (outcome,) = report["outcomes"]
@@ -145,6 +150,43 @@ def test_one_that_ends_its_process_some_time_after_it_was_imported_never_conform
     done, report = checked(f"{target}:Layer", tmp_path)
     assert done.returncode in (1, 2)
     assert report is None or "errored" in {outcome["status"] for outcome in report["outcomes"]}
+
+
+ONCE = """
+import os
+from pathlib import Path
+from bnverify.adapters.generated import GeneratedNumpy
+
+class Layer(GeneratedNumpy):
+    calls = 0
+
+    def forward(self, *arguments, **settings):
+        self.calls += 1
+        mark = Path(__file__).with_name("mark")
+        if self.calls == 3 and not mark.exists():
+            mark.touch()
+            os._exit(0)
+        return super().forward(*arguments, **settings)
+"""
+
+
+@ISOLATED
+def test_one_that_ends_its_process_in_a_first_call_and_never_again_does_not_conform(tmp_path: Path) -> None:
+    target = tmp_path / "target.py"
+    target.write_text(ONCE, encoding="utf-8")
+    done, report = checked(f"{target}:Layer", tmp_path, "--select", "known-*")
+    assert done.returncode == 1
+    assert [o["property"] for o in report["outcomes"] if o["status"] == "errored"] == ["first-calls"]
+    assert "in a plain case its process ended with exit code 0, and did not again" in done.stdout
+
+
+@ISOLATED
+def test_too_little_memory_for_the_judge_ends_and_is_no_verdict_of_right(tmp_path: Path) -> None:
+    little = ("--select", "known-y", "--memory", "0.001")
+    done, report = checked("bnverify.adapters.generated:GeneratedNumpy", tmp_path, *little)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [outcome["status"] for outcome in report["outcomes"]] == ["errored"]
 
 
 @ISOLATED

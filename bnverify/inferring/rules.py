@@ -13,9 +13,13 @@ from bnverify.subject import Raised
 def of_one_value(asking: Asking) -> Inferred:
     case = asking.case([2.0], beta=0.5)
     try:
-        found = asking.subject.run(case).y
+        observed = asking.subject.run(case)
     except Raised as problem:
         return Inferred("one_value", "raise", f"raises {problem.cause[:80]}")
+    found = observed.y
+    stored = [value for value in (observed.running_mean, observed.running_var) if value is not None]
+    if not all(np.all(np.isfinite(value.astype(np.float64))) for value in stored):
+        return Inferred("one_value", None, "what is stored is no number, which no rule allows")
     if found is not None and found.size and np.all(abs(found.astype(np.float64) - 0.5) < 1e-6):
         return Inferred("one_value", "beta", "y is beta")
     return Inferred("one_value", None, f"y is {'none' if found is None or not found.size else found.ravel()[0]}")
