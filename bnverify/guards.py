@@ -85,10 +85,10 @@ def adopt() -> None:
         _ = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def sweep(seconds: float = 2.0) -> None:
-    """Kill all descendants of this process; there are none after it, where that can be told."""
+def sweep(but: frozenset[int], seconds: float = 2.0) -> None:
+    """Kill all descendants of this process but some; there are no others after it, where that can be told."""
     until = time.monotonic() + seconds
-    while (left := children()) and time.monotonic() < until:
+    while (left := set(children()) - but) and time.monotonic() < until:
         for child in left:
             with suppress(OSError):
                 os.kill(child, signal.SIGKILL)

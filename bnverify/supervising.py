@@ -217,11 +217,12 @@ def _closing(jobs: Generator[tuple[int, Any]]) -> Iterator[Generator[tuple[int, 
 @contextmanager
 def _descendants_ended() -> Iterator[None]:
     """Leave no process behind that was begun inside the block."""
+    before = frozenset(guards.children())
     guards.adopt()
     try:
         yield
     finally:
-        guards.sweep()
+        guards.sweep(before)
 
 
 class _Output:
