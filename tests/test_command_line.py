@@ -386,17 +386,6 @@ def test_without_a_terminal_there_is_no_progress_line_and_no_colour(bnverify) ->
     assert not re.search(r"\x1b|\r", ended.out)
 
 
-def test_the_installed_module_ends_with_the_same_codes() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from bnverify.cli import main; main()", "check", "nowhere.py:Norm"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "nowhere.py" in require_one_line(done.stderr)
-
-
 @pytest.mark.parametrize(
     ("refused", "named"), [("arguments[0].ndim == 3", "rank 3"), ("arguments[0].dtype == 'float64'", "float64")]
 )

@@ -46,3 +46,15 @@ def test_no_module_of_a_check_imports_sympy_itself() -> None:
         "assert bnverify.check('bnverify.adapters.generated:GeneratedNumpy').counts['errored'] == 0"
     )
     assert "sympy" not in loaded_after(code)
+
+
+def test_the_installed_module_ends_with_the_same_codes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from bnverify.cli import main; main()", "check", "nowhere.py:Norm"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "nowhere.py" in line
