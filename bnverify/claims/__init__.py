@@ -1,0 +1,1 @@
+"""Claims about normalization: proved, refuted with a counterexample, or measured by an experiment."""

@@ -1,0 +1,1 @@
+"""Experiments, one a file: each measures what claims say that no proof settles."""
