@@ -86,7 +86,7 @@ def parts(profile: str) -> dict[str, float]:
     watch.charge()
     watch.stack[-1] = "import bnverify and its other libraries"
     from bnverify import oracle, rounding_errors, sharing, stored_errors, strategies, subject
-    from bnverify.checking import check
+    from bnverify.isolating import check
     from bnverify.power import Power
     from bnverify.suite import load
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from bnverify.authoring import expected as expected
     from bnverify.authoring import require_within_bound as require_within_bound
     from bnverify.case import Case as Case
-    from bnverify.checking import check as check
     from bnverify.convention import Convention as Convention
     from bnverify.errors import BnverifyError as BnverifyError
     from bnverify.implementation import Forward as Forward
     from bnverify.implementation import Implementation as Implementation
     from bnverify.inferring import Inference as Inference
     from bnverify.inferring import infer as infer
+    from bnverify.isolating import check as check
     from bnverify.outcome import Outcome as Outcome
     from bnverify.outcome import Report as Report
     from bnverify.pytest_class import conformance as conformance
@@ -40,7 +40,7 @@ _HOME = {
     "Rules": "rules",
     "as_torch": "authoring",
     "cases": "authoring",
-    "check": "checking",
+    "check": "isolating",
     "conformance": "pytest_class",
     "exact": "authoring",
     "expected": "authoring",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import sys
 import time
@@ -30,6 +29,7 @@ from bnverify.sharing import Parts, held
 from bnverify.subject import Subject
 from bnverify.suite import observations
 from bnverify.suite import select as select_properties
+from bnverify.surroundings import numpy_kept
 from bnverify.version import VERSION
 from bnverify.workers import Crash, Watch, tried
 
@@ -42,8 +42,9 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What a check is asked for, as :func:`check` describes it; processes: among how many it may be shared, 0 for none.
+    """What a check is asked for, as :func:`bnverify.check` describes it.
 
+    processes: among how many it may be shared, 0 for none.
     least: the grade of accuracy, of outcome.GRADES, below which it fails.
     """
 
@@ -87,42 +88,6 @@ Message = Begun | tuple[int, Any] | Explained
 """What a check tells as it goes on: that it has begun, one part, and at the end what explains the failures."""
 
 
-def check(
-    target: Any,
-    *,
-    convention: Convention | str | None = None,
-    profile: str = "quick",
-    select: str | None = None,
-    dtype: str | Sequence[str] | None = None,
-    device: str = "cpu",
-    seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
-    min_accuracy: str | None = None,
-    progress: Progress | None = None,
-) -> Report:
-    """Check an implementation of batch normalization in this process, and return the report.
-
-    target: a text such as ``"torch.nn:BatchNorm2d"``, or a :class:`bnverify.Implementation`.
-    convention: a Convention, the name of a preset, or None for the preset of the target's form; ``settings`` overrides
-    its fields, given as text. profile: quick, ci or thorough. select: an fnmatch pattern over the names of properties,
-    and of the observations beside them. dtype: the dtypes to check, as a sequence or comma-separated, by default all that
-    are offered. min_accuracy: the grade of accuracy, of outcome.GRADES, below which it fails. progress: called with how
-    many properties are done, how many there are, and the name of the last.
-
-    Nothing guards the caller against an implementation that ends its process or hangs, as the command line does.
-
-    Raises:
-        UsageError: an argument is out of range, or matches nothing.
-        TargetError: the target cannot be imported, recognized or called.
-        ConventionError: a convention does not exist or cannot be judged.
-    """
-    order = Order(target, convention, profile, select, dtype, device, seed, settings or {}, least=min_accuracy)
-    gathering = Gathering(order, progress)
-    for message in messages(order, Watch(math.inf)):
-        gathering.take(message)
-    return gathering.report()
-
-
 def messages(order: Order, watch: Watch, done: Done | None = None, *, careful: bool = False) -> Iterator[Message]:
     """Check a target and yield what is found as it is found.
 
@@ -132,13 +97,13 @@ def messages(order: Order, watch: Watch, done: Done | None = None, *, careful: b
     where the target begins threads or opens anything while it is loaded and first tried.
 
     Raises:
-        UsageError, TargetError, ConventionError: as :func:`check`.
+        UsageError, TargetError, ConventionError: as :func:`bnverify.check`.
     """
     properties = chosen_properties(order.profile, order.select, order.seed)
     if order.least is not None and order.least not in GRADES:
         raise UsageError(f"--min-accuracy {order.least}: should be one of {', '.join(GRADES)}")
     before = None if "torch" in sys.modules else held()  # its threads may have been in use
-    with journal.loading():
+    with journal.loading(), numpy_kept():
         subject = made_subject(order.target, order.convention, order.settings, order.device, order.dtype)
     with single_thread():
         journal.note(PROBING)
@@ -237,8 +202,8 @@ def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | N
 
     def explain() -> Explained:
         found = diagnosed(outcomes, subject)
-        unexplained = any(o.status == "failed" and not o.causes for o in found)
-        return Explained(found, patterns(subject) if unexplained else ())
+        unexplained = [o.property for o in found if o.status == "failed" and not o.causes]
+        return Explained(found, patterns(subject, unexplained) if unexplained else ())
 
     if not any(o.status == "failed" for o in outcomes):
         return Explained(outcomes)
@@ -286,7 +251,7 @@ def made_subject(
     read: where no convention is given, read what the nearest pyproject.toml declares for the target.
 
     Raises:
-        UsageError, TargetError, ConventionError: as :func:`check`.
+        UsageError, TargetError, ConventionError: as :func:`bnverify.check`.
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: should be cpu or cuda")

@@ -28,6 +28,8 @@ from bnverify.suite import load
 SHAPES: Mapping[int, tuple[int, ...]] = {2: (7,), 4: (4, 5, 2), 3: (6, 4), 5: (2, 3, 5, 2)}
 """(N, *S) of the cases that are compared, by rank: no length of a case is another's, or the 3 of the channels."""
 CHANNELS = 3
+FURTHER = (10, 20, 30)
+"""The first seeds of the cases that tell apart what fits."""
 PREFERRED = ("float64", "float32", "bfloat16-mixed", "float16-mixed", "bfloat16", "float16")
 """The precisions, the sharpest first."""
 OFFERED = (
@@ -49,25 +51,48 @@ def causes(subject: Subject) -> tuple[Cause, ...]:
     """Return what is wrong with a subject as far as mutations of the programs say it, step by step.
 
     Each step is compared by itself on cases of several ranks. First all its outputs together are asked to be those of one
-    mutation; where none fits, each wrong output is by itself, for code may be wrong in two places.
+    mutation; where none fits, each wrong output is by itself, for code may be wrong in two places. Of several that fit,
+    those stay that fit further cases too. What is right there may be wrong with one value a channel.
     """
     found: list[Cause] = []
-    cases = _cases(subject)
+    cases, alone = _cases(subject), _one_value(subject)
     for step in STEPS:
-        try:
-            judged = [Step(subject, step, case) for case in cases]
-        except (Raised, CheckerError, UsageError):
-            continue
-        found += _of_step(step, [one for one in judged if one.right])
+        several = _judged(subject, step, cases)
+        of_step = [_told_apart(cause, subject, step) for cause in _of_step(step, several)]
+        single = _judged(subject, step, alone) if several and not of_step else []
+        found += of_step or _of_step(step, single, in_one_value_alone=True)
     return tuple(found)
 
 
-def diagnosed(outcomes: Sequence[Outcome], subject: Subject) -> tuple[Outcome, ...]:
+def _judged(subject: Subject, step: str, cases: Sequence[DirectedCase]) -> list[Step]:
+    """Return a step of a subject on each case; none where it cannot be made."""
+    try:
+        judged = [Step(subject, step, case) for case in cases]
+    except (Raised, CheckerError, UsageError):
+        return []
+    return [one for one in judged if one.right]
+
+
+def _told_apart(cause: Cause, subject: Subject, step: str) -> Cause:
+    """Return a cause with those of its faults that fit further cases as well, where any does."""
+    faults = list(cause.faults)
+    for seed in FURTHER:
+        if len(faults) == 1:
+            break
+        judged = _judged(subject, step, _cases(subject, seed))
+        faults = [name for name in faults if _fits(name, judged, cause.outputs)] or faults
+    return replace(cause, faults=tuple(faults), meaning=MUTANTS[faults[0]].meaning)
+
+
+def diagnosed(
+    outcomes: Sequence[Outcome], subject: Subject, known: dict[str, tuple[Cause, ...]] | None = None
+) -> tuple[Outcome, ...]:
     """Return the outcomes, the failed ones with the causes that explain them.
 
     A cause explains a failure where the property fails its mutation in the same case, and the right program not.
+    ``known``: what was found of the subject's variants before, by name; what is found is added.
     """
-    found: dict[str, tuple[Cause, ...]] = {}
+    found = {} if known is None else known
     return tuple(_with_causes(o, subject, found) if o.status == "failed" else o for o in outcomes)
 
 
@@ -100,11 +125,11 @@ def _is_failed_by(prop: Property, subject: Subject, case: Case, drawn: Mapping[s
     return False
 
 
-def _of_step(step: str, judged: Sequence[Step]) -> list[Cause]:
+def _of_step(step: str, judged: Sequence[Step], *, in_one_value_alone: bool = False) -> list[Cause]:
     wrong = tuple(dict.fromkeys(name for one in judged for name in one.right if one.is_wrong(name)))
     if not wrong:
         return []
-    names = candidates(step, judged[0].subject.convention)
+    names = candidates(step, judged[0].subject.convention, in_one_value_alone=in_one_value_alone)
     whole = [n for n in names if set(wrong) <= set(outputs_of(n)) and _fits(n, judged, tuple(judged[0].right))]
     if whole:
         return [_cause(wrong, whole)]
@@ -136,10 +161,11 @@ def _fits(name: str, judged: Sequence[Step], outputs: Sequence[str]) -> bool:
 
 
 @cache
-def candidates(step: str, convention: Convention) -> tuple[str, ...]:
+def candidates(step: str, convention: Convention, *, in_one_value_alone: bool = False) -> tuple[str, ...]:
     """Return the mutations of a step that are wrong under a convention, those chosen by hand first."""
     harmless, rules = meaningless(convention), convention.rules
-    names = [n for n, row in MUTANTS.items() if row.step == step and not row.in_one_value_alone and n not in harmless]
+    rows = [(n, row) for n, row in MUTANTS.items() if row.in_one_value_alone == in_one_value_alone]
+    names = [n for n, row in rows if row.step == step and n not in harmless]
     wrong = [n for n in names if rules is None or not right_under(n, rules)]
     return tuple(sorted(wrong, key=lambda n: MUTANTS[n].systematic))
 
@@ -252,13 +278,22 @@ STEPS = {
 """What each step should give on a case, by output; nothing where the subject does not offer it."""
 
 
-def _cases(subject: Subject) -> list[DirectedCase]:
+def _cases(subject: Subject, first: int = 0) -> list[DirectedCase]:
     """Return plain cases, of up to three ranks, in the sharpest precision; eps weighs about as much as the variance."""
-    dtype = next(name for name in PREFERRED if name in subject.dtypes)
     ranks = [rank for rank in SHAPES if rank in subject.ranks][:3]
     return [
-        plain(subject, dtype, SHAPES[rank], seed=seed) for seed, rank in zip(itertools.count(), ranks, strict=False)
+        plain(subject, _sharpest(subject), SHAPES[rank], seed=seed)
+        for seed, rank in zip(itertools.count(first), ranks, strict=False)
     ]
+
+
+def _one_value(subject: Subject) -> list[DirectedCase]:
+    """Return a plain case of one value a channel."""
+    return [plain(subject, _sharpest(subject), (1,) * (subject.ranks[0] - 1))]
+
+
+def _sharpest(subject: Subject) -> str:
+    return next(name for name in PREFERRED if name in subject.dtypes)
 
 
 def plain(
@@ -278,7 +313,8 @@ def plain(
         return np.moveaxis(values.reshape(channels, *around), 0, convention.channel_axis)
 
     def vector() -> Array:
-        return np.asarray(numbers.choice([-1.0, 1.0], size=channels) * numbers.uniform(0.5, 2.0, size=channels))
+        signs = np.where(np.arange(channels) % 2, 1.0, -1.0) * numbers.choice([-1.0, 1.0])
+        return np.asarray(signs * numbers.uniform(0.5, 2.0, size=channels))
 
     rate = convention.update_rate
     return DirectedCase(

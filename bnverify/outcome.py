@@ -89,9 +89,16 @@ class Outcome:
             "power": self.power,
             "message": self.message,
             "counterexample": self.saved,
-            "diagnosis": [{"fault": c.faults[0], "explains": list(c.outputs)} for c in self.causes],
+            "diagnosis": diagnosis_of(self),
             "seconds": round(self.seconds, 3),
         }
+
+
+def diagnosis_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return what is wrong: the faults that outputs equal, and the settings of a convention under which it passes."""
+    settings = () if outcome.finding is None else outcome.finding.fits
+    faults = [{"fault": cause.faults[0], "explains": list(cause.outputs)} for cause in outcome.causes]
+    return faults + [{"convention": setting, "explains": [outcome.property]} for setting in settings]
 
 
 def place_of(case: Case | None, device: str) -> dict[str, Any] | None:

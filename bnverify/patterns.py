@@ -6,7 +6,7 @@ throughout an axis says nothing of it; what is wrong from some length on has its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,13 +18,27 @@ from bnverify.diagnosing import Step, plain
 from bnverify.errors import CheckerError, UsageError
 from bnverify.memory import LAYOUTS
 from bnverify.subject import Raised, Subject
+from bnverify.suite import load
 
 CHECKED = ("training", "running", "inference")
 COUNTS = (2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 128, 129, 256, 257, 1024, 1025, 4096, 4097, 32769, 65537)
+MANY = (64, 600, 2050)
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 2049)
+OTHER = 6
+"""How many channels there are where the values vary, and values where the channels do: none of COUNTS or CHANNELS."""
 MODULI = (2, 4, 8, 16, 32, 64, 128, 256)
+COMBINED: Mapping[str, tuple[str, ...]] = {
+    "precision and layout": ("precision", "layout"),
+    "precision and data": ("precision", "data"),
+    "precision and size": ("precision", "m"),
+}
+"""Axes of two things at once: of what is wrong with one alone they say nothing more."""
 HIDING = 256
 """Values a channel beyond which a bound may hide a mistake."""
+LARGE = 4097
+"""Values beyond which there are two channels alone, for the oracle's sake."""
+SHORT = 64
+"""Sizes up to which a call is made twice."""
 FEW = 4
 """So many values of an axis are listed; of more the first are."""
 
@@ -42,23 +56,62 @@ class Seen:
         (self.wrong if is_wrong else self.right).setdefault(axis, []).append(value)
 
 
-def patterns(subject: Subject) -> tuple[str, ...]:
-    """Return what is wrong in which calls, a line for each set of outputs that go wrong alike."""
+def patterns(subject: Subject, failing: Collection[str] = ()) -> tuple[str, ...]:
+    """Return what is wrong in which calls, a line for each set of outputs that go wrong alike.
+
+    Where the usual call is right, what the ``failing`` properties take for code to be wrong is told too.
+    """
     found: dict[tuple[str, str], Seen] = {}
-    for axis, variations in _axes(subject).items():
-        for value, make in variations:
-            _look(found, subject, axis, value, make)
+    variations = [(axis, value, make) for axis, some in _axes(subject).items() for value, make in some]
+    for axis, value, make in variations:
+        _look(found, subject, axis, value, make)
+    wavering = _wavering(found, subject, variations)
     lines: dict[str, list[str]] = {}
     for (mode, output), seen in found.items():
         if seen.wrong:
-            told = "; ".join(_facts(subject, mode, output, seen)) or "in every plain case"
-            lines.setdefault(f"{told}{seen.where}", []).append(f"{output} in {mode}" if mode == "inference" else output)
-    if lines:
-        return tuple(f"{', '.join(outputs)}: wrong {told.lstrip('; ')}" for told, outputs in lines.items())
-    every = "size, number of channels, precision, rank, layout and kind of data"
-    return (
-        f"each plain call by itself is right, in every {every}: look at the calls before, or at the case that failed",
-    )
+            told = (
+                WAVERS if (mode, output) in wavering else "; ".join(filter(None, _facts(subject, mode, output, seen)))
+            )
+            told = f"{told or 'in every plain case'}{seen.where}"
+            lines.setdefault(told, []).append(f"{output} in {mode}" if mode == "inference" else output)
+    told_of = [f"{', '.join(outputs)}: wrong {what}" for what, outputs in lines.items()]
+    if not any("normal data" in seen.wrong.get("data", ()) for seen in found.values()):
+        told_of += _circumstances(failing, beside=bool(told_of))
+    return tuple(told_of)
+
+
+WAVERS = "in some calls, and right in the same calls made again after others: it depends on the calls before"
+
+
+def _wavering(
+    found: Mapping[tuple[str, str], Seen], subject: Subject, variations: Sequence[tuple[str, object, Make]]
+) -> set[tuple[str, str]]:
+    """Return the outputs of which the same call is now right and now wrong: the shorter calls are made again, backwards."""
+    if not any(seen.wrong for seen in found.values()):
+        return set()
+    again: dict[tuple[str, str], Seen] = {}
+    for axis, value, make in reversed(variations):
+        if not (isinstance(value, int) and value > SHORT):
+            _look(again, subject, axis, value, make)
+    return {
+        key
+        for key, seen in again.items()
+        if any(value in found[key].wrong.get(axis, ()) for axis, right in seen.right.items() for value in right)
+        or any(value in found[key].right.get(axis, ()) for axis, wrong in seen.wrong.items() for value in wrong)
+    }
+
+
+def _circumstances(failing: Collection[str], beside: bool) -> Iterator[str]:
+    """Yield what else it takes for code to be wrong, by the properties that fail."""
+    shown = list(dict.fromkeys(one.shows for one in load() if one.name in failing and one.shows))
+    told = f"{'; '.join(shown[:FEW])}{'; ...' if len(shown) > FEW else ''}"
+    if not beside:
+        every = (
+            "each plain call by itself is right, whatever its size, channels, precision, rank, layout and kind of data"
+        )
+        yield f"{every}; wrong {told}" if shown else f"{every}: look at the case that failed, and at the calls before"
+    elif shown and len(shown) <= FEW:  # what fails in a plain case of some kind fails wherever it comes in
+        yield f"wrong {told}"
 
 
 Make = Callable[[], tuple[Any, Mapping[str, str]]]
@@ -66,26 +119,32 @@ Make = Callable[[], tuple[Any, Mapping[str, str]]]
 
 def _axes(subject: Subject) -> Mapping[str, Sequence[tuple[object, Make]]]:
     """Return what is varied, and for each value how a case is made, with the layouts of its arrays."""
-    dtype, rank = subject.dtypes[0], subject.ranks[0]
-    sharp = next((name for name in ("float32", "float64") if name in subject.dtypes), dtype)
+    rank = subject.ranks[0]
+    sharp = _sharp(subject)
 
     def case(precision: str, shape: tuple[int, ...], channels: int | None = None) -> DirectedCase:
         return plain(subject, precision, shape, channels)
 
     def of_count(count: int) -> tuple[DirectedCase, Mapping[str, str]]:
-        return case(sharp, (count, *(1,) * (rank - 2)), min(subject.channels or 2, 2)), {}
+        return of_size(subject, "m", count), {}
 
     def of_channels(channels: int) -> tuple[DirectedCase, Mapping[str, str]]:
-        return case(sharp, (4, *(1,) * (rank - 2)), channels), {}
+        return of_size(subject, "C", channels), {}
 
     def usual(precision: str, ranks: int) -> tuple[DirectedCase, Mapping[str, str]]:
         return case(precision, (4, 3, 2, 2)[: ranks - 1]), {}
 
-    def laid(layout: str) -> tuple[DirectedCase, Mapping[str, str]]:
-        return case(sharp, (4, 3, 2, 2)[: max(subject.ranks) - 1]), {"x": layout, "dy": layout}
+    def laid(layout: str, precision: str = sharp) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(precision, (4, 3, 2, 2)[: max(subject.ranks) - 1]), {"x": layout, "dy": layout}
 
-    def of_kind(change: Callable[[DirectedCase], Any]) -> tuple[Any, Mapping[str, str]]:
-        return change(usual(sharp, rank)[0]), {}
+    def of_kind(change: Callable[[DirectedCase], Any], precision: str = sharp) -> tuple[Any, Mapping[str, str]]:
+        return change(usual(precision, rank)[0]), {}
+
+    def of_many(count: int, precision: str) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(precision, (count, *(1,) * (rank - 2))), {}
+
+    def of_lengths(around: tuple[int, ...], channels: int) -> tuple[DirectedCase, Mapping[str, str]]:
+        return case(sharp, around, channels), {}
 
     fixed = subject.channels is not None
     return {
@@ -95,6 +154,26 @@ def _axes(subject: Subject) -> Mapping[str, Sequence[tuple[object, Make]]]:
         "C": [] if fixed else [(channels, partial(of_channels, channels)) for channels in CHANNELS],
         "layout": [(name, partial(laid, name)) for name in LAYOUTS if name != "stride-0"],
         "data": [(name, partial(of_kind, change)) for name, change in KINDS.items()],
+        "lengths": [
+            (name, partial(of_lengths, around, subject.channels or channels))
+            for name, (around, channels) in LENGTHS.items()
+            if len(around) + 1 in subject.ranks and subject.channels in (None, channels)
+        ],
+        "precision and layout": [
+            (f"{precision} in {name} layout", partial(laid, name, precision))
+            for precision in subject.dtypes
+            for name in ("contiguous", "channels-last")
+        ],
+        "precision and size": [
+            (f"{precision} of {count} values", partial(of_many, count, precision))
+            for precision in subject.dtypes
+            for count in MANY
+        ],
+        "precision and data": [
+            (f"{name} of {precision}", partial(of_kind, KINDS[name], precision))
+            for precision in subject.dtypes
+            for name in ("normal data", "data far from 0")
+        ],
     }
 
 
@@ -119,6 +198,23 @@ KINDS: Mapping[str, Callable[[DirectedCase], Any]] = {
 }
 
 
+LENGTHS: Mapping[str, tuple[tuple[int, ...], int]] = {
+    "lengths that all differ": ((4, 5, 2), 3),
+    "one sample": ((1, 5, 2), 3),
+    "as many samples as channels": ((3, 5, 2), 3),
+    "as many rows as channels": ((4, 3, 2), 3),
+    "as many columns as channels": ((4, 5, 3), 3),
+    "one row": ((4, 1, 5), 3),
+    "one column": ((4, 5, 1), 3),
+    "a square plane": ((4, 5, 5), 3),
+    "as many values a channel as channels": ((3, 1, 1), 3),
+    "x of shape (N, C, 1)": ((4, 1), 3),
+    "an odd plane of 4,221 places": ((2, 67, 63), 3),
+    "a plane of 32,942 places": ((3, 182, 181), 2),
+}
+"""(N, *S) and C of lengths that code may mix up."""
+
+
 def _look(found: dict[tuple[str, str], Seen], subject: Subject, axis: str, value: object, make: Make) -> None:
     """Call the subject once in each mode, and take note of which outputs are wrong."""
     for step in CHECKED:
@@ -140,16 +236,18 @@ def _facts(subject: Subject, mode: str, output: str, seen: Seen) -> Iterator[str
     """Yield for each axis of which only some values are wrong, which."""
     for axis, wrong in seen.wrong.items():
         right = seen.right.get(axis, [])
-        if not right:
+        if not right or any(single in seen.wrong for single in COMBINED.get(axis, ())):
             continue
         numbers = [value for value in (*wrong, *right) if isinstance(value, int)]
         if axis in ("m", "C") and len(numbers) == len(wrong) + len(right):
             yield _of_lengths(
                 subject, mode, output, axis, sorted(map(int, map(str, wrong))), sorted(map(int, map(str, right)))
             )
+        elif axis == "data" and ("gamma > 0" in wrong) != ("gamma < 0" in wrong):
+            yield f"where gamma {'>' if 'gamma > 0' in wrong else '<'} 0"
         elif len(wrong) <= len(right):
             yield f"with {_listed(axis, wrong)} alone"
-        elif axis not in ("data", "precision"):  # where a coarse type or a constant hides it, that says nothing
+        elif axis in ("rank", "layout"):  # where a coarse type, a constant or a length hides it, that says nothing
             yield f"but not with {_listed(axis, right)}"
 
 
@@ -188,11 +286,7 @@ def _bisected(subject: Subject, mode: str, output: str, axis: str, low: int, hig
     """Return the first length between two at which it is not as at the lower one."""
 
     def is_wrong(length: int) -> bool | None:
-        case = (
-            plain(subject, _sharp(subject), (length, *(1,) * (subject.ranks[0] - 2)), min(subject.channels or 2, 2))
-            if axis == "m"
-            else plain(subject, _sharp(subject), (4, *(1,) * (subject.ranks[0] - 2)), length)
-        )
+        case = of_size(subject, axis, length)
         step = "inference" if mode == "inference" else "running" if output.startswith("running") else "training"
         try:
             return Step(subject, step, case, {}).is_wrong(output)
@@ -210,6 +304,14 @@ def _bisected(subject: Subject, mode: str, output: str, axis: str, low: int, hig
         else:
             high = middle
     return high
+
+
+def of_size(subject: Subject, axis: str, length: int) -> DirectedCase:
+    """Return a plain case of so many values a channel (axis "m"), or so many channels ("C"), and 6 of the other."""
+    values, channels = (length, None) if axis == "m" else (OTHER, length)
+    around = (values, *(1,) * (subject.ranks[0] - 2))
+    few = 2 if values > LARGE else OTHER
+    return plain(subject, _sharp(subject), around, channels or subject.channels or few)
 
 
 def _sharp(subject: Subject) -> str:

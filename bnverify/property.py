@@ -79,6 +79,8 @@ class Property:
 
     As FIELD=VALUE, or FIELD for every value but the program's own.
     """
+    shows: str = ""
+    """Where code is wrong that fails it and is right in plain calls, in words that go after "wrong"; else empty."""
 
     def barred_by(self, rules: Rules | None) -> str | None:
         """Return why the property is not judged under a convention's rules, or None."""
@@ -110,6 +112,7 @@ def conformance_property(
     slow: bool = False,
     half_is_pure: bool = False,
     not_under: Mapping[str, str] | None = None,
+    shows: str = "",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -146,6 +149,7 @@ def conformance_property(
             slow,
             half_is_pure,
             not_under or {},
+            shows,
         )
         return check
 

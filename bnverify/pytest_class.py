@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
 from bnverify.convention import Convention
+from bnverify.diagnosing import diagnosed
 from bnverify.errors import BnverifyError, CheckerError
-from bnverify.outcome import Outcome
+from bnverify.outcome import Cause, Outcome
 from bnverify.property import Property
 from bnverify.report.text import describe
 from bnverify.runner import PROFILES, Profile, run_property
@@ -78,6 +79,8 @@ class _Made:
     dtype: str | Sequence[str] | None
     subject: Subject | None = None
     problem: str = ""
+    causes: dict[str, tuple[Cause, ...]] = field(default_factory=dict)
+    """What is wrong with it, as far as it was found, by the name of its variant."""
 
     def get(self) -> Subject:
         """Return the probed subject, or fail the test with the one line that says why there is none."""
@@ -99,6 +102,7 @@ def _test(prop: Property, made: _Made, profile: Profile, seed: int) -> Callable[
         try:
             with single_thread():
                 outcome = run_property(prop, subject, profile, seed)
+                (outcome,) = diagnosed((outcome,), subject, made.causes)
         except CheckerError as problem:
             _fail(f"bnverify: internal error: {problem}; please report it")
         _judge(outcome, subject.target)

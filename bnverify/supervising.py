@@ -184,8 +184,8 @@ def _raise_if_loading(crash: Crash) -> None:
 
 
 def _raise_unless_ended(crash: Crash) -> None:
-    if crash.misuse:
-        raise BnverifyError(crash.message)
+    if crash.misuse is not None:
+        raise crash.misuse(crash.message)
     if not crash.ended:
         raise CheckerError(crash.message)
 

@@ -92,6 +92,33 @@ def _threads() -> frozenset[int]:
     return frozenset(thread.ident or 0 for thread in threading.enumerate())
 
 
+NAMES = sorted(name for name, value in vars(np).items() if callable(value))
+
+
+def _functions() -> tuple[Any, ...]:
+    """Return NumPy's functions and classes, which a call could replace by others."""
+    return tuple(map(vars(np).get, NAMES))
+
+
+def _set_functions(values: tuple[Any, ...]) -> None:
+    for name, value in zip(NAMES, values, strict=True):
+        if vars(np).get(name) is not value:
+            setattr(np, name, value)
+
+
+NUMPY = Item(_functions, _set_functions)
+
+
+@contextmanager
+def numpy_kept() -> Iterator[None]:
+    """Set back those of NumPy's functions that are replaced in the block."""
+    before = NUMPY.read()
+    try:
+        yield
+    finally:
+        NUMPY.write(before)
+
+
 def _noting(name: str) -> Item:
     """Return the item of something that every call sets back by itself: how often it had to."""
     return Item(lambda: _set_back_by_calls[name], lambda v: None)
@@ -99,6 +126,7 @@ def _noting(name: str) -> Item:
 
 _set_back_by_calls: Counter[str] = Counter()
 JUDGED_WITH: Mapping[str, Item] = {
+    "NumPy's functions": NUMPY,
     "NumPy's error state": Item(np.geterr, lambda v: np.seterr(**v)),
     "Torch's default dtype": Item(lambda: _torch().get_default_dtype(), lambda v: _torch().set_default_dtype(v)),
     "Torch's default device": Item(lambda: _torch().get_default_device(), lambda v: _torch().set_default_device(v)),

@@ -41,12 +41,12 @@ READY, RESULT, DONE = "ready", "result", "done"
 class Crash:
     """A job that did not come to its end, and why.
 
-    misuse: what it was given cannot be used, by an error of ours. ended: its process did, or was too slow; else it raised.
-    hung: a call of it did not end in time. entry: what it was doing, where that is written down.
+    misuse: of which kind an error of ours is that says what it was given cannot be used. ended: its process did, or was too
+    slow; else it raised. hung: a call of it did not end in time. entry: what it was doing, where that is written down.
     """
 
     message: str
-    misuse: bool = False
+    misuse: type[BnverifyError] | None = None
     ended: bool = False
     hung: bool = False
     entry: Entry | None = None
@@ -331,8 +331,10 @@ def _done(work: Callable[[Any], Iterable[Any]], job: Any) -> Iterator[Any]:
     except GeneratorExit:
         raise
     except BaseException as problem:
-        misuse = isinstance(problem, BnverifyError) and not isinstance(problem, CheckerError)
-        yield Crash(str(problem) if misuse else one_line(problem), misuse, ended=isinstance(problem, MemoryError))
+        if isinstance(problem, BnverifyError) and not isinstance(problem, CheckerError):
+            yield Crash(str(problem), type(problem))
+        else:
+            yield Crash(one_line(problem), ended=isinstance(problem, MemoryError))
 
 
 def _silence() -> None:

@@ -61,6 +61,7 @@ def require_alike(here, there, right, case, way):
 @conformance_property(
     "agreement-channels-last",
     claim="contiguous and channels-last x and dy give the same within the sum of their bounds",
+    shows="for x or dy in channels-last layout",
     source="a layer is a function of values, not of where they lie",
     weight=0.5,
     data="thick",
@@ -86,6 +87,7 @@ def agreement_of_memory_formats(subject, case):
 @conformance_property(
     "agreement-threads",
     claim="one thread and two give the same within the sum of their bounds",
+    shows="with another number of threads",
     source="any order of summation is right",
     weight=0.5,
     needs=["threads"],
@@ -98,6 +100,7 @@ def agreement_of_threads(subject, case):
 @conformance_property(
     "agreement-compiled",
     claim="eager and compiled by torch.compile give the same within the sum of their bounds",
+    shows="when compiled",
     source="a compiler may reorder sums, nothing else",
     data="one shape",
     weight=0.5,
@@ -112,6 +115,7 @@ def agreement_of_compiled(subject, case):
 @conformance_property(
     "agreement-cuda",
     claim="CPU and CUDA give the same within the sum of their bounds",
+    shows="on CUDA",
     source="one program on every device",
     needs=["cuda"],
     catches=["differs-on-cuda"],

@@ -15,6 +15,7 @@ SOME = tuple(asking for n in (1, 2) for asking in combinations(GRADIENT_OF, n))
 @conformance_property(
     "frozen",
     claim="where some of x, gamma and beta ask for gradients, those are as if all did",
+    shows="where only some of x, gamma and beta ask for gradients",
     source=SOURCE,
     needs=["autograd"],
     data="unit",
@@ -41,6 +42,7 @@ def frozen(subject, case):
 @conformance_property(
     "backward-twice",
     claim="a second backward pass through one retained graph gives the same gradients, or is refused",
+    shows="in a second backward pass through one graph",
     source=SOURCE,
     needs=["autograd"],
     data="unit",

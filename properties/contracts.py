@@ -22,6 +22,7 @@ def modes(subject):
 
 @conformance_property(
     "inputs-unchanged",
+    shows="in what a call leaves of its inputs, which it writes into",
     data="unit",
     source="a layer is a function of its inputs",
     claim="x, gamma, beta and dy keep every bit, with and without gradients",
@@ -41,6 +42,7 @@ def inputs_unchanged(subject, case):
 
 @conformance_property(
     "process-unchanged",
+    shows="in what a call leaves behind in the process",
     data="unit",
     source="a layer is a function of its inputs",
     claim="a call, but for the first, leaves the process as it was: directory, environment, random numbers, defaults, threads",
@@ -70,6 +72,7 @@ STIRRED = 1_618_033_989
 
 @conformance_property(
     "inference-keeps-state",
+    shows="in the state after inference",
     data="unit",
     needs=["inference", "state"],
     claim="inference changes neither running_mean nor running_var",
@@ -90,6 +93,7 @@ def inference_keeps_state(subject, case):
 
 @conformance_property(
     "determinism",
+    shows="when the same call is made again",
     data="unit",
     source="no randomness is part of batch normalization",
     claim="the same call on the same input gives the same bits, whatever was called before",
@@ -109,6 +113,7 @@ def determinism(subject, case):
 
 @conformance_property(
     "gradients-do-not-change-y",
+    shows="in the state or y where gradients are asked for",
     data="unit",
     needs=["gradients"],
     source="differentiation reads the forward pass",
@@ -133,6 +138,7 @@ def gradients_do_not_change_y(subject, case):
 
 @conformance_property(
     "output-form",
+    shows="in the shape, type or presence of an output",
     data="unit",
     source="the declared form: y and gradients as their inputs",
     claim="y and dx have the shape and dtype of x; dgamma, dbeta and the state are (C,) of the parameters' dtype",
@@ -168,6 +174,7 @@ def output_form(subject, case):
 
 @conformance_property(
     "state-detached",
+    shows="in the stored statistics, which hang on the autograd graph",
     data="unit",
     needs=["state"],
     source="a state that hangs on the graph keeps every batch in memory, and is differentiated through",
@@ -190,6 +197,7 @@ def state_detached(subject, case):
 
 @conformance_property(
     "double-precision",
+    shows="in float64, which is not computed in float64 throughout",
     source="a result is as precise as the type that it comes in",
     claim="data of float64 are computed in float64 throughout: y, gradients and state, in training and inference",
     catches=["float32-inside", "float32-inside-layer", "float32-accumulator", "eps-in-float32"],

@@ -13,6 +13,7 @@ from bnverify.subject import Raised
 
 @conformance_property(
     "one-value",
+    shows="with one value a channel",
     source="zero variance: v = 0, so y = beta wherever eps > 0",
     data="one value",
     claim="one value a channel raises or gives y = beta and dx = 0, as declared; the state stays usable",
@@ -50,6 +51,7 @@ def one_value(subject, case):
 
 @conformance_property(
     "empty-batch",
+    shows="with an empty batch",
     source="no value: the mean of nothing is undefined",
     data="empty",
     claim="an empty batch raises, or gives an empty y and leaves the state alone, as declared",
@@ -81,6 +83,7 @@ def empty_batch(subject, case):
 
 @conformance_property(
     "constant-channel",
+    shows="with a constant channel",
     source="v = 0: x_hat = 0 and 1/s = 1/sqrt(eps)",
     data="constant",
     claim="a constant channel gives beta within the bound, and finite gradients",

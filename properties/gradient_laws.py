@@ -162,6 +162,7 @@ def inference_elementwise(subject, case):
 @conformance_property(
     "upstream-scale",
     claim="dx, dgamma and dbeta are linear in dy, be it small or large: of q dy they are q times those of dy",
+    shows="for small or large dy",
     needs=["gradients"],
     source="the chain rule",
     data="unit",

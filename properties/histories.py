@@ -108,6 +108,7 @@ class Life:
 @conformance_property(
     "calls-in-any-order",
     claim="training, inference, without gradients, saving, copying, new parameters: each call is right for what it found",
+    shows="in a call after others of one layer",
     source=SOURCE,
     needs=["session", "state", "gradients"],
     data="unit",
@@ -135,6 +136,7 @@ def calls_in_any_order(subject, case, phrases):
 @conformance_property(
     "calls-in-a-row",
     claim=f"the same training step {TIMES} times in a row gives the same bits: y, state and gradients",
+    shows="in a few of many equal calls in a row",
     source=SOURCE,
     data="unit",
     slow=True,
@@ -156,6 +158,7 @@ def calls_in_a_row(subject, case):
 @conformance_property(
     "layer-in-a-row",
     claim=f"a layer that is trained on one batch {TIMES} times moves its state each time, and gives y in the same bits",
+    shows="in a few of many equal steps of one layer",
     source=SOURCE,
     needs=["session", "state"],
     data="unit",
@@ -179,6 +182,7 @@ def layer_in_a_row(subject, case):
 @conformance_property(
     "forwards-before-backwards",
     claim="three forward passes before the backward passes, in any order: each gets the gradients of its own batch",
+    shows="in backward passes that come after several forward passes",
     source=SOURCE,
     needs=["gradients"],
     data="unit",
@@ -200,6 +204,7 @@ def three_forwards(subject, case, order):
 @conformance_property(
     "gradients-add-up",
     claim="weight.grad and bias.grad gather the sums of all backward passes",
+    shows="in what several backward passes gather in grad",
     source="autograd adds to .grad; gradient accumulation over small batches rests on it",
     needs=["session", "gradients", "autograd", "summed"],
     data="unit",
@@ -225,6 +230,7 @@ def gradients_add_up(subject, case):
 @conformance_property(
     "zero-rate",
     claim="update_rate = 0 leaves the state as it was, and y is right",
+    shows="at update_rate = 0",
     source="r' = (1 - a) r + a s at a = 0; Lightning-AI/pytorch-lightning issue 14866",
     needs=["state"],
     data="unit",

@@ -21,6 +21,7 @@ HELD = {"held": lambda subject: st.sampled_from(("samples", "positions", "channe
 @conformance_property(
     "layout-input",
     claim="x in any layout: the same y, dx, dgamma, dbeta and state within their bounds",
+    shows="for x in some layout",
     source="a layer is a function of values, not of where they lie",
     data="thick",
     weight=0.5,
@@ -46,6 +47,7 @@ def layout_input(subject, case, held):
 @conformance_property(
     "layout-upstream",
     claim="dy in any layout, whatever the layout of x: the same dx, dgamma and dbeta within their bounds",
+    shows="for dy in some layout",
     source="autograd hands down dy as it comes: transposed by the next layer, expanded by a sum",
     needs=["gradients"],
     data="thick",
@@ -64,6 +66,7 @@ def layout_upstream(subject, case, held):
 @conformance_property(
     "layout-state",
     claim="a training step moves stored statistics that are a strided view; inference reads any view",
+    shows="for stored statistics in some layout",
     source="pytorch/pytorch issue 33867: the update of a strided running_mean was lost",
     needs=["state"],
     data="thick",

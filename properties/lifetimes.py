@@ -12,6 +12,7 @@ from bnverify.property import conformance_property
 @conformance_property(
     "fresh-layer",
     claim="a fresh layer stores the mean and the variance that are declared, 0 and 1 by default",
+    shows="in the statistics of a fresh layer",
     source="torch.nn.BatchNorm2d; google-deepmind/dm-haiku issue 361: inference before training multiplied by 1/sqrt(eps)",
     needs=["session", "fresh", "state"],
     data="unit",
@@ -35,6 +36,7 @@ def fresh_layer(subject, case):
 @conformance_property(
     "looking-changes-nothing",
     claim="several training steps leave the same state, whether it is looked at after each of them or only at the end",
+    shows="after several training steps between which nobody looks at the state",
     source="tinygrad/tinygrad pull request 17206: an update was dropped because nothing had read it yet",
     needs=["session", "state"],
     data="unit",
@@ -59,6 +61,7 @@ def looking_changes_nothing(subject, case, steps):
 @conformance_property(
     "copies-keep-their-mode",
     claim="a deep copy of a layer in inference is in inference: called as it is, it reads the stored statistics",
+    shows="in the mode of a deep copy",
     source="pytorch/pytorch issue 111998: a conversion dropped the mode of a frozen layer",
     needs=["session", "state", "inference"],
     data="unit",

@@ -17,6 +17,7 @@ SOURCE = "torch.nn.BatchNorm2d"
 @conformance_property(
     "momentum-none",
     claim="momentum=None: after k batches the state is the mean of their k statistics, whatever it was before",
+    shows="with momentum=None",
     source=SOURCE,
     needs=["momentum=None"],
     data="unit",
@@ -56,6 +57,7 @@ def momentum_none(subject, case, batches):
 @conformance_property(
     "affine-false",
     claim="affine=False: y = x_hat, and neither gamma nor beta has a gradient",
+    shows="with affine=False",
     source=SOURCE,
     needs=["affine=False"],
     data="unit",
@@ -80,6 +82,7 @@ def affine_false(subject, case):
 @conformance_property(
     "bias-false",
     claim="bias=False: y = gamma x_hat, and beta has no gradient",
+    shows="with bias=False",
     source=SOURCE,
     needs=["bias=False"],
     data="unit",
@@ -94,6 +97,7 @@ def bias_false(subject, case):
 @conformance_property(
     "track-running-stats-false",
     claim="track_running_stats=False: inference too normalizes by the batch; no statistics are stored, in x neither",
+    shows="with track_running_stats=False",
     source=SOURCE,
     needs=["track_running_stats=False"],
     data="unit",

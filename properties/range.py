@@ -12,6 +12,7 @@ GAIN = 1000.0
 @conformance_property(
     "range",
     claim="float16 beside float32 parameters: y is right where gamma (x - mean) is no number of float16, but x and y are",
+    shows="where float16 overflows on the way",
     source="pytorch/pytorch issue 106941: one order of multiplications overflowed, another did not",
     data="unit",
     weight=0.5,

@@ -11,6 +11,7 @@ from bnverify.property import conformance_property
 @conformance_property(
     "rank",
     claim="the values of a channel as (m, C), (m, C, 1), (1, C, m), (1, C, 1, m), ... give the same y, gradients and state",
+    shows="in some ranks and shapes of the same values, such as a single sample",
     source="the definition knows the values of a channel alone; pytorch/pytorch issue 5280 on (N, C, 1)",
     data="unit",
     weight=0.5,
@@ -60,6 +61,7 @@ def _shaped(case, name, around):
 @conformance_property(
     "stored-sizes",
     claim="inference by stored statistics of any size: y as exact, though running_var is far above the largest half number",
+    shows="with large stored statistics",
     source="apple/coreai-torch issue 54: a running_var of 1e5 became infinite",
     needs=["inference"],
     data="unit",

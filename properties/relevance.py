@@ -38,6 +38,7 @@ def with_other(subject, case, names):
 @conformance_property(
     "arguments-of-training",
     claim="training: changing x, gamma, beta, eps or dy alone changes y and the gradients as the oracle says",
+    shows="when one argument of training changes between two calls",
     source=SOURCE,
     data="unit",
     weight=0.5,
@@ -61,6 +62,7 @@ def arguments_of_training(subject, case):
 @conformance_property(
     "arguments-of-inference",
     claim="inference: changing x, gamma, beta, eps or a stored statistic alone changes y as the oracle says",
+    shows="when one argument of inference changes between two calls",
     source=SOURCE,
     needs=["inference"],
     data="unit",
@@ -84,6 +86,7 @@ def arguments_of_inference(subject, case):
 @conformance_property(
     "arguments-of-state",
     claim="changing x, update_rate or a stored statistic alone changes the state after training as the oracle says",
+    shows="when one argument changes between two training steps",
     source=SOURCE,
     needs=["state"],
     data="unit",
@@ -100,6 +103,7 @@ def arguments_of_state(subject, case):
 @conformance_property(
     "irrelevant-to-training",
     claim="y and the gradients of training depend on neither update_rate nor the stored statistics",
+    shows="in training, which depends on update_rate or the stored statistics",
     source="microsoft/onnxruntime issue 29790: y of training changed with momentum",
     data="unit",
     weight=0.5,
@@ -122,6 +126,7 @@ def irrelevant_to_training(subject, case):
 @conformance_property(
     "irrelevant-upstream",
     claim="y and the state do not depend on dy: the backward pass writes into neither",
+    shows="in y or the state, into which the backward pass writes",
     source=SOURCE,
     needs=["gradients"],
     data="unit",
@@ -145,6 +150,7 @@ def irrelevant_upstream(subject, case):
 @conformance_property(
     "batch-mates",
     claim="inference: y of a sample is the same whatever else is in the batch: alone, or beside NaN or huge values",
+    shows="in inference, where a sample depends on the others of its batch",
     source="Ioffe and Szegedy 2015, section 3.1: in inference y is a function of its input alone",
     needs=["inference"],
     data="unit",
@@ -176,6 +182,7 @@ def batch_mates(subject, case):
 @conformance_property(
     "irrelevant-to-state",
     claim="gamma and beta do not change the state after training",
+    shows="in the state, which depends on gamma or beta",
     source=SOURCE,
     needs=["state"],
     data="unit",
@@ -193,6 +200,7 @@ def irrelevant_to_state(subject, case):
 @conformance_property(
     "one-buffer-two-roles",
     claim="inference: gamma and running_var may be one array, and beta and running_mean: the answer is that of copies",
+    shows="in inference where one array serves as parameter and statistic",
     source="tenstorrent/tt-metal issue 45578: a traced graph passes one buffer twice",
     needs=["inference"],
     data="unit",

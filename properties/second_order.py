@@ -36,6 +36,7 @@ SECOND = (
 @conformance_property(
     "jvp",
     claim="training: the tangent of y is its derivative along tangents of x, gamma and beta",
+    shows="in forward mode",
     source=SOURCE,
     needs=["jvp"],
     data="directed",
@@ -49,6 +50,7 @@ def jvp(subject, case):
 @conformance_property(
     "inference-jvp",
     claim="inference: the tangent of y is its derivative, the statistics being constants",
+    shows="in forward mode of inference",
     source=SOURCE,
     needs=["inference_jvp"],
     data="directed",
@@ -62,6 +64,7 @@ def inference_jvp(subject, case):
 @conformance_property(
     "double-backward",
     claim="training: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy",
+    shows="in the double backward pass",
     source=SOURCE,
     needs=["double_backward"],
     data="directed",
@@ -79,6 +82,7 @@ def double_backward(subject, case, layout):
 @conformance_property(
     "inference-double-backward",
     claim="inference: the gradients of dx, dgamma and dbeta along a direction, by x, gamma and dy",
+    shows="in the double backward pass of inference",
     source=SOURCE,
     needs=["inference_double_backward"],
     data="directed",

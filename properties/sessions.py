@@ -18,6 +18,7 @@ MODES = {"modes": lambda subject: st.lists(st.booleans(), min_size=1, max_size=5
 @conformance_property(
     "modes-in-any-order",
     claim="training and inference in any order: every y and every state is right for what the state was before",
+    shows="in a call after others of one layer, in training and inference",
     source="Ioffe and Szegedy 2015, algorithm 2",
     needs=["session", "state"],
     data="unit",
@@ -47,6 +48,7 @@ def modes_in_any_order(subject, case, modes):
 @conformance_property(
     "counter",
     claim="the number of batches grows by 1 in each training call, and not in inference",
+    shows="in the number of batches that is counted",
     source="num_batches_tracked, the weight of the cumulative average",
     needs=["session", "state", "counter"],
     data="unit",
@@ -72,6 +74,7 @@ def counter(subject, case, modes):
 @conformance_property(
     "refused-call",
     claim="a call that is refused leaves the running statistics alone, and the next one is right",
+    shows="after a call that was refused",
     source="an exception tells that nothing was done",
     needs=["session", "state"],
     data="unit",
@@ -117,6 +120,7 @@ def refused_call(subject, case):
 @conformance_property(
     "save-and-load",
     claim="a layer that is saved and loaded goes on as the one that was not: the same y, state and count, bit by bit",
+    shows="after saving and loading",
     source="a state that is saved is the whole state",
     needs=["session", "state"],
     data="unit",
@@ -140,6 +144,7 @@ def save_and_load(subject, case, modes):
 @conformance_property(
     "deepcopy",
     claim="training a deep copy leaves the original alone, and goes as training the original",
+    shows="after a deep copy",
     source="a deep copy shares nothing",
     needs=["session", "state"],
     data="unit",

@@ -15,6 +15,7 @@ def require_right(subject, case):
 @conformance_property(
     "sizes",
     claim="everything is right for 9, 33, 65, 257, 513 and 1025 values a channel, and on planes of odd lengths",
+    shows="at some numbers of values a channel",
     source=SOURCE,
     data="counts",
     slow=True,
@@ -43,6 +44,7 @@ def sizes(subject, case):
 @conformance_property(
     "channel-counts",
     claim="everything is right for 9, 33, 65, 257 and 1025 channels",
+    shows="at some numbers of channels",
     source=SOURCE,
     data="channel counts",
     slow=True,
@@ -62,6 +64,7 @@ def channel_counts(subject, case):
 @conformance_property(
     "equal-lengths",
     claim="everything is right where C = 1, N = C, m = C, H = C, W = C, H = W or N = H",
+    shows="where two lengths are equal, or one is 1",
     source=SOURCE,
     data="equal lengths",
     weight=2.0,
@@ -84,6 +87,7 @@ def equal_lengths(subject, case):
 @conformance_property(
     "large-sizes",
     claim="everything is right for 4097, 32,769 and 65,537 values a channel",
+    shows="at thousands of values a channel",
     source=SOURCE,
     data="large",
     weight=3.0,

@@ -12,6 +12,7 @@ ROOTS = (2.0**-10, 2.0**-14, 2.0**-20)
 @conformance_property(
     "small-eps",
     claim="an eps far below 1e-5 is used as it is given: in y, the gradients, the state and inference",
+    shows="with an eps far below 1e-5",
     source="tensorflow/tensorflow issue 8090: an eps below 1e-5 was replaced on one path",
     needs=["eps"],
     data="unit",
@@ -35,6 +36,7 @@ def small_eps(subject, case):
 @conformance_property(
     "zero-variance-in-inference",
     claim="inference by a stored variance of 0 divides by the root of eps: y = beta + gamma (x - mean)/sqrt(eps)",
+    shows="in inference by a stored variance of 0",
     source="pytorch/vision issue 2599: without eps a variance that underflows in half gave NaN",
     needs=["inference"],
     data="unit",

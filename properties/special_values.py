@@ -56,6 +56,7 @@ def require_not_finite(values, what, case):
 @conformance_property(
     "not-finite-in-training",
     claim="a NaN or an infinity in x: no y of its channel is finite, and every other channel is right, its state too",
+    shows="with NaN or infinity in x",
     source=SOURCE,
     data="unit",
     draws=DRAWS,
@@ -76,6 +77,7 @@ def not_finite_in_training(subject, case, value, place):
 @conformance_property(
     "not-finite-upstream",
     claim="a NaN or an infinity in dy: dbeta of its channel, and dx where gamma is not 0, are not finite, all else is right",
+    shows="with NaN or infinity in dy",
     source=SOURCE,
     needs=["gradients"],
     data="unit",
@@ -100,6 +102,7 @@ def not_finite_upstream(subject, case, value, place):
 @conformance_property(
     "not-finite-in-inference",
     claim="inference: a NaN in x gives NaN, an infinity gives that of its side, and every other y and dx is right",
+    shows="with NaN or infinity in x of inference",
     source="inference is elementwise",
     needs=["inference"],
     data="unit",
@@ -143,6 +146,7 @@ def place_of(case, channel, within):
 @conformance_property(
     "tiny-values",
     claim="zeros of both signs and subnormal x are numbers like any others, in training and inference",
+    shows="with zeros and subnormal numbers in x",
     source="IEEE 754, sections 3.4 and 6.3: a subnormal number is a number, and -0 = 0",
     data="tiny",
     slow=True,
@@ -156,6 +160,7 @@ def tiny_values(subject, case):
 @conformance_property(
     "next-to-overflow",
     claim="x so large that its squares just sum up to a number: y and the gradients are right, and so is inference",
+    shows="with x next to overflow",
     source="the bound holds wherever no step of right code leaves the range",
     data="next to overflow",
     slow=True,

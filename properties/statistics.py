@@ -42,6 +42,7 @@ def _after(subject, case, rates):
 @conformance_property(
     "repeat",
     claim="k steps on one batch: r_k = (1 - a)^k r_0 + (1 - (1 - a)^k) statistic",
+    shows="in the state after several steps",
     source="induction on k",
     needs=["state"],
     data="unit",
@@ -79,6 +80,7 @@ def repeat(subject, case, steps):
 @conformance_property(
     "cumulative",
     claim="steps with update_rate = 1/k on one batch leave its mean and corrected variance, whatever the start",
+    shows="in the state after several steps of cumulative averaging",
     source="induction on k",
     needs=["state"],
     data="unit",
@@ -114,6 +116,7 @@ def cumulative(subject, case, steps):
 @conformance_property(
     "merge",
     claim="(n, mean, M2) of parts merge to those of the whole, for any split, uneven and empty parts too",
+    shows="in merging the statistics of parts",
     source="Chan, Golub and LeVeque 1983",
     needs=["merge"],
     data="hard",

@@ -20,6 +20,7 @@ def run(subject, case):
 @conformance_property(
     "permutation",
     claim="permuting the values of every channel permutes y and dx, and leaves dgamma, dbeta and the state",
+    shows="in another order of the same values",
     source=SOURCE,
     draws=SEED,
     weight=1.5,
@@ -52,6 +53,7 @@ def permutation(subject, case, seed):
 @conformance_property(
     "channel-permutation",
     claim="permuting the channels permutes every output",
+    shows="in another order of the channels",
     source="the program's symmetry: no sum runs over channels",
     draws=SEED,
     catches=[
@@ -86,6 +88,7 @@ def channel_permutation(subject, case, seed):
 @conformance_property(
     "channel-independence",
     claim="a channel ignores the others, whatever they hold: large numbers, NaN or infinity",
+    shows="where a channel depends on another one",
     source="the program's symmetry: no sum runs over channels",
     data="unit",
     draws={"other": lambda subject: st.sampled_from([1000.0, float("nan"), float("inf")])},

@@ -13,6 +13,7 @@ from bnverify.subject import Raised
 @conformance_property(
     "zero-eps",
     claim="eps = 0 is refused, or gives the law in every channel with v > 0 and a finite state in all",
+    shows="at eps = 0",
     source="from the definition: y and the gradients of a channel with v = eps = 0 are undefined",
     needs=["eps"],
     data="unit",

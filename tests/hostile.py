@@ -229,6 +229,7 @@ BAD: dict[str, Callable[[], Any]] = {
     "ignores-signals": lambda: doing(lambda: [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]),
     "warnings": lambda: doing(lambda: warnings.simplefilter("error")),
     "error-state": lambda: doing(lambda: np.seterr(all="raise")),
+    "functions-of-numpy": lambda: doing(lambda: setattr(np, "isfinite", None)),
     "random-state": lambda: doing(lambda: random.seed(0)),
     "thread": lambda: doing(lambda: threading.Thread(target=time.sleep, args=(600,)).start()),
     "daemon": lambda: doing(stays_behind),

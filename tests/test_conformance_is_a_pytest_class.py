@@ -165,8 +165,8 @@ def test_a_wrong_argument_is_said_where_the_class_is_made(arguments: dict[str, o
 
 def test_dtype_and_settings_are_read_from_values_or_refused() -> None:
     with pytest.raises(UsageError, match="dtype is 3"):
-        bnverify.check("torch.nn:BatchNorm1d", dtype=3)  # type: ignore[arg-type]
-    report = bnverify.check("torch.nn:BatchNorm1d", select="known-state", settings={"correction": 0})
+        bnverify.check("torch.nn:BatchNorm1d", dtype=3, isolation=False)  # type: ignore[arg-type]
+    report = bnverify.check("torch.nn:BatchNorm1d", select="known-state", settings={"correction": 0}, isolation=False)
     assert report.outcomes[0].status == "failed"
     assert report.convention["correction"] == 0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import EXAMPLES, Ended
 
-from bnverify.checking import check
 from bnverify.counterexample import Counterexample
+from bnverify.isolating import check
 from bnverify.report.counterexamples import counterexample_of
 from bnverify.report.markdown import table
 from bnverify.report.markdown_report import markdown
@@ -80,7 +80,7 @@ def found_in(form: str, folder: Path) -> tuple[Counterexample, Path]:
     source, name, prop = FORMS[form]
     place = folder / f"mine_{form.replace('-', '_')}.py"
     place.write_text(f"import sys\nsys.path.insert(0, {str(EXAMPLES)!r})\nWRONG = 1.5\n{source}", encoding="utf-8")
-    report = check(f"{place}:{name}", select=prop)
+    report = check(f"{place}:{name}", select=prop, isolation=False)
     (outcome,) = report.outcomes
     assert outcome.status == "failed"
     assert report.adapter == form
@@ -178,7 +178,7 @@ def test_the_report_as_markdown_holds_the_verdict_and_each_failure(
 
 
 def test_a_conforming_report_as_markdown_has_no_table() -> None:
-    text = markdown(check("bnverify.adapters.generated:GeneratedNumpy", select="known-y"))
+    text = markdown(check("bnverify.adapters.generated:GeneratedNumpy", select="known-y", isolation=False))
     assert text.startswith("## bnverify.adapters.generated:GeneratedNumpy conforms")
     assert "| property |" not in text
     assert table(("a",), [("b|c",)]).endswith("| b\\|c |")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from bnverify.adapters import subject_of
 from bnverify.calling import Call
-from bnverify.checking import check
 from bnverify.convention import Convention, preset
 from bnverify.counterexample import KINDS, Counterexample, read
 from bnverify.errors import CheckerError, UsageError
+from bnverify.isolating import check
 from bnverify.memory import LAYOUTS
 from bnverify.planned import PLANS
 from bnverify.probing import probe
@@ -116,7 +116,7 @@ def _first(strategy: Any) -> Any:
 
 def failing(target: str, name: str, **more: Any) -> Counterexample:
     """Return the counterexample that a check of one property finds."""
-    report = check(target, select=name, **more)
+    report = check(target, select=name, **more, isolation=False)
     found = counterexample_of(report.outcomes[0], report, "cpu")
     assert found is not None
     return found
@@ -136,7 +136,7 @@ def test_a_failure_fails_again_and_right_code_passes(tmp_path: Path) -> None:
 
 
 def test_right_code_has_no_counterexample() -> None:
-    report = check(RIGHT, select="known-y", dtype="float32")
+    report = check(RIGHT, select="known-y", dtype="float32", isolation=False)
     assert counterexample_of(report.outcomes[0], report, "cpu") is None
 
 

@@ -123,7 +123,7 @@ def settings_of(setting: str) -> dict[str, str]:
 )
 def test_a_declared_convention_conforms(setting: str, profile: str, seed: int) -> None:
     target = f"{VARIANTS}/{FUNCTIONS[setting]}"
-    report = bnverify.check(target, profile=profile, seed=seed, settings=settings_of(setting))
+    report = bnverify.check(target, profile=profile, seed=seed, settings=settings_of(setting), isolation=False)
     assert [(o.property, o.message) for o in report.outcomes if o.status not in ("passed", "unsupported")] == []
     assert report.exit_code == 0
     told = [o.message for o in report.outcomes if o.message.startswith("does not hold under")]
@@ -134,7 +134,9 @@ def test_a_declared_convention_conforms(setting: str, profile: str, seed: int) -
 @pytest.mark.parametrize("setting", FUNCTIONS)
 def test_an_undeclared_convention_fails_with_a_message_that_names_it(setting: str) -> None:
     for name in SHOWN_BY.get(setting, ("oracle-y", "oracle-inference")):
-        report = bnverify.check(f"{VARIANTS}/{FUNCTIONS[setting]}", select=name, dtype=["float64", "float32"])
+        report = bnverify.check(
+            f"{VARIANTS}/{FUNCTIONS[setting]}", select=name, dtype=["float64", "float32"], isolation=False
+        )
         assert report.outcomes[0].status == "failed"
         assert f"it fits the convention {setting}" in report.outcomes[0].message
 
@@ -145,7 +147,9 @@ STANDARD = {"gamma_rule": "as_is", "eps_rule": "inside", "eps_dtype": "exact", "
 @pytest.mark.parametrize("setting", FUNCTIONS)
 def test_a_right_layer_fails_where_a_convention_is_declared_that_it_does_not_follow(setting: str) -> None:
     (name, *_), field = SHOWN_BY.get(setting, ("oracle-y",)), setting.split("=")[0]
-    report = bnverify.check("torch.nn:BatchNorm1d", select=name, settings=settings_of(setting), dtype="float64")
+    report = bnverify.check(
+        "torch.nn:BatchNorm1d", select=name, settings=settings_of(setting), dtype="float64", isolation=False
+    )
     assert report.exit_code == 1
     assert f"it fits the convention {field}={STANDARD[field]}" in report.outcomes[0].message
 
@@ -154,13 +158,13 @@ def test_a_right_layer_fails_where_a_convention_is_declared_that_it_does_not_fol
 def test_an_average_that_is_debiased_for_the_first_batch_alone_fails(layer: str) -> None:
     target = f"{Path(__file__).parent}/examples/averages.py:{layer}"
     for name, status in {"oracle-state": "passed", "modes-in-any-order": "failed"}.items():
-        report = bnverify.check(target, select=name, settings={"debias": "true"}, dtype="float32")
+        report = bnverify.check(target, select=name, settings={"debias": "true"}, dtype="float32", isolation=False)
         assert report.outcomes[0].status == status
 
 
 def test_what_one_call_stores_does_not_tell_whether_an_average_is_debiased() -> None:
     with pytest.raises(ConventionError, match="a session would"):
-        _ = bnverify.check("torch.nn.functional:batch_norm", settings={"debias": "true"})
+        _ = bnverify.check("torch.nn.functional:batch_norm", settings={"debias": "true"}, isolation=False)
 
 
 @pytest.mark.slow
@@ -276,7 +280,9 @@ def test_a_report_tells_the_rules_that_are_declared() -> None:
         ({}, "correction 1, one_value raise, empty empty)"),
     ):
         text = io.StringIO()
-        report = bnverify.check("torch.nn:BatchNorm1d", select="affine", settings=settings, dtype="float32")
+        report = bnverify.check(
+            "torch.nn:BatchNorm1d", select="affine", settings=settings, dtype="float32", isolation=False
+        )
         print_report(report, Console(file=text, width=300))
         assert told in text.getvalue()
         assert ("does not hold under gamma_rule=abs: y is not linear in gamma" in text.getvalue()) == bool(settings)

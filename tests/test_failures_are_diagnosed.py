@@ -1,13 +1,14 @@
 """Diagnosis: what is wrong is named, by the mutation that an implementation equals; and nothing is where nothing is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from mistakes import MISTAKES, WAYS, Written
 
 from bnverify.adapters.implementation import subject_of_implementation
 from bnverify.convention import PRESETS
-from bnverify.diagnosing import OFFERED, causes, diagnosed, outputs_of, plain
+from bnverify.diagnosing import OFFERED, _told_apart, causes, diagnosed, outputs_of, plain
 from bnverify.faults.mutant import mutant
 from bnverify.generated.mutants import MUTANTS
 from bnverify.outcome import Outcome
@@ -15,7 +16,7 @@ from bnverify.probing import probe
 from bnverify.subject import Subject
 from bnverify.suite import load
 
-EVERY = [name for name, row in MUTANTS.items() if not row.in_one_value_alone]
+EVERY = list(MUTANTS)
 
 
 def written(way: type[Written], mistake: str | None, dtype: str) -> Subject:
@@ -55,6 +56,13 @@ def test_outputs_that_one_mistake_explains_are_told_together(way: type[Written])
     (cause,) = causes(written(way, "root-missing", "float64"))
     assert cause.outputs == ("y", "dgamma")  # dx by the formula of the right root is that of no program
     assert str(cause) == ("x is divided by the variance, not by its root   (y and dgamma are what they would be then)")
+
+
+def test_of_several_that_fit_further_cases_leave_the_one_that_fits_those_too() -> None:
+    subject = written(WAYS[0], "root-missing", "float64")
+    (cause,) = causes(subject)
+    doubtful = replace(cause, faults=("gamma-absolute", *cause.faults))
+    assert _told_apart(doubtful, subject, "training") == cause
 
 
 def test_a_failure_of_what_no_program_offers_is_given_no_cause() -> None:
@@ -98,8 +106,9 @@ def test_a_report_names_each_mistake_and_what_it_explains(bnverify, target, tmp_
     assert second.strip().startswith("the stored variance has the other correction")
     outcomes = {o["property"]: o for o in json.loads((tmp_path / "report.json").read_text())["outcomes"]}
     assert outcomes["oracle-gradients"]["diagnosis"] == [{"fault": "dx-variance-path-dropped", "explains": ["dx"]}]
-    (state,) = outcomes["oracle-state"]["diagnosis"]
-    assert state == {"fault": "running-correction-flipped", "explains": ["running_var"]}
+    fault, convention = outcomes["oracle-state"]["diagnosis"]
+    assert fault == {"fault": "running-correction-flipped", "explains": ["running_var"]}
+    assert convention == {"convention": "correction=0", "explains": ["oracle-state"]}
     assert outcomes["oracle-y"]["diagnosis"] == []
 
 

@@ -54,6 +54,7 @@ EXPECTED: dict[str, tuple[str, int, str]] = {
     "ignores-signals": (PROCESS, 1, "changed by a call in training: a signal's handler"),
     "warnings": (PROCESS, 1, "changed by a call in training: the warnings filter"),
     "error-state": (PROCESS, 1, "changed by a call in training: NumPy's error state"),
+    "functions-of-numpy": (PROCESS, 1, "changed by a call in training: NumPy's functions"),
     "random-state": (PROCESS, 1, "changed by a call in training: the state of random"),
     "thread": (PROCESS, 1, "changed by a call in training: a thread that it leaves behind"),
     "daemon": (PROCESS, 1, "changed by a call in training: a process that it leaves behind"),

@@ -52,7 +52,7 @@ INCOMPLETE = {
 def report_of(target: str, profile: str = "quick", seed: int = 0) -> bnverify.Report:
     convention = "textbook-old" if target.endswith("_old") else None
     place = str(EXAMPLES / target) if ".py:" in target else target
-    return bnverify.check(place, profile=profile, seed=seed, convention=convention)
+    return bnverify.check(place, profile=profile, seed=seed, convention=convention, isolation=False)
 
 
 def wrong(report: bnverify.Report) -> list[str]:
@@ -103,7 +103,7 @@ def test_both_backward_passes_of_the_exercise_are_checked(tmp_path: Path) -> Non
     assert right in source
     path = tmp_path / "course.py"
     path.write_text(source.replace(right, "return gamma / root * (dout - dbeta / len(dout))"), encoding="utf-8")
-    report = bnverify.check(f"{path}:batchnorm_forward", select="known-gradients")
+    report = bnverify.check(f"{path}:batchnorm_forward", select="known-gradients", isolation=False)
     assert report.exit_code == 1
     assert report.outcomes[0].variant == "batchnorm_backward_alt"
 
@@ -111,7 +111,7 @@ def test_both_backward_passes_of_the_exercise_are_checked(tmp_path: Path) -> Non
 @pytest.mark.parametrize("file", ["textbook_torch.py", "textbook_numpy.py"])
 @pytest.mark.parametrize(("function", "convention"), [("batch_norm", "textbook-old"), ("batch_norm_old", "textbook")])
 def test_the_other_meaning_of_momentum_fails_unless_it_is_declared(file: str, function: str, convention: str) -> None:
-    report = bnverify.check(f"{EXAMPLES / file}:{function}", convention=convention, select="*-state")
+    report = bnverify.check(f"{EXAMPLES / file}:{function}", convention=convention, select="*-state", isolation=False)
     failed = {o.property for o in report.outcomes if o.status == "failed"}
     assert failed >= {"known-state", "oracle-state"}
 
@@ -121,18 +121,24 @@ def test_the_other_meaning_of_momentum_fails_unless_it_is_declared(file: str, fu
 def test_a_layer_that_computes_in_half_throughout_conforms(layer: str, pattern: str) -> None:
     for seed in (0, 2):
         target = f"{HALF_THROUGHOUT}:{layer}"
-        report = bnverify.check(target, select=pattern, dtype=("float16", "bfloat16"), profile="ci", seed=seed)
+        report = bnverify.check(
+            target, select=pattern, dtype=("float16", "bfloat16"), profile="ci", seed=seed, isolation=False
+        )
         assert wrong(report) == []
 
 
 @pytest.mark.parametrize("pattern", ["known-y", "weights"])
 def test_bfloat16_alone_is_decided_by_the_sharper_of_its_settings(pattern: str) -> None:
     for seed in (0, 1, 2):
-        report = bnverify.check(f"{HALF_THROUGHOUT}:FoldedInHalf", select=pattern, dtype="bfloat16", seed=seed)
+        report = bnverify.check(
+            f"{HALF_THROUGHOUT}:FoldedInHalf", select=pattern, dtype="bfloat16", seed=seed, isolation=False
+        )
         assert wrong(report) == []
 
 
 @pytest.mark.filterwarnings("ignore")  # of the compiler
 def test_forward_mode_without_a_tangent_is_not_offered() -> None:
-    report = bnverify.check(f"{EXAMPLES.parent}/algorithms/compiled.py:CompiledLayer", select="jvp", dtype="float32")
+    report = bnverify.check(
+        f"{EXAMPLES.parent}/algorithms/compiled.py:CompiledLayer", select="jvp", dtype="float32", isolation=False
+    )
     assert [o.status for o in report.outcomes] == ["unsupported"]

@@ -168,7 +168,7 @@ def _done(
 def _refused(job: VariantsJob, crash: Crash) -> dict[str, Verdict]:
     """Return the verdict on a variant that ended its process, by its name."""
     ((name, target),) = job.targets.items()
-    if crash.misuse:
+    if crash.misuse is not None:
         raise TargetError(f"the variant {name}: {crash.message}")
     return {name: Verdict(name, target, alarms=(("", crash.message),))}
 
