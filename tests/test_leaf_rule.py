@@ -72,6 +72,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("authoring", "checking", "inferring", "keeping", "pytest_class", "replaying", "supervising", "__init__"),
     ("grading", "scoring"),
+    ("claims",),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
