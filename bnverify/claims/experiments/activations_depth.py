@@ -57,11 +57,12 @@ def judge(of_level: Estimate, factors: Mapping[str, list[Estimate]], depth: int)
     other = factors["enlarging"]
     return Finding(
         activation.low > 1 and gradient.low > 1 and holds([of_level]),
-        f"With weights that shrink ReLU activations (s = {SCALES['shrinking']}) BN makes the activation after {depth} layers "
-        f"{activation.value:.2g} times as large [{activation.low:.2g}, {activation.high:.2g}] and the gradient at the first "
-        f"layer {gradient.value:.2g} times [{gradient.low:.2g}, {gradient.high:.2g}]. It sets a level (mean square "
-        f"{of_level.value:.4f}, law 1/2) rather than enlarging: with weights that enlarge (s = {SCALES['enlarging']}) it makes "
-        f"activations {other[0].value:.2g} and gradients {other[1].value:.2g} times as large.",
+        f"With weights that shrink ReLU activations (s = {SCALES['shrinking']}) BN makes the activation after "
+        f"{depth} layers {activation.value:.2g} times as large [{activation.low:.2g}, {activation.high:.2g}] and the "
+        f"gradient at the first layer {gradient.value:.2g} times [{gradient.low:.2g}, {gradient.high:.2g}]. It sets "
+        f"a level (mean square {of_level.value:.4f}, law 1/2) rather than enlarging: with weights that enlarge (s = "
+        f"{SCALES['enlarging']}) it makes activations {other[0].value:.2g} and gradients {other[1].value:.2g} times "
+        "as large.",
     )
 
 
@@ -121,11 +122,11 @@ EXPERIMENT = register(
         title="Activations and gradients through depth, with weights that shrink, keep or enlarge them",
         measure="root mean square of each layer's activation, and |gradient| by it over that by the last output",
         protocol=f"Chains of {DEPTH} ReLU layers of width {WIDTH}, entries of W normal with standard deviation "
-        f"s/sqrt(width), s = {', '.join(f'{scale:.4g}' for scale in SCALES.values())}; "
-        f"BN without gamma and beta, eps = 0, or none; batch {COUNT}, "
-        f"input and upstream gradient standard normal; {SEEDS} seeds (numpy's default_rng), shared by the settings. Geometric "
-        "means over seeds with Student's interval of the logarithms. Criterion: with s = 0.9 the intervals of both factors, BN "
-        "over no BN, lie above 1, and the mean square of the last activation agrees with 1/2 (99.9 %).",
+        f"s/sqrt(width), s = {', '.join(f'{scale:.4g}' for scale in SCALES.values())}; BN without gamma and beta, "
+        f"eps = 0, or none; batch {COUNT}, input and upstream gradient standard normal; {SEEDS} seeds (numpy's "
+        "default_rng), shared by the settings. Geometric means over seeds with Student's interval of the "
+        "logarithms. Criterion: with s = 0.9 the intervals of both factors, BN over no BN, lie above 1, and the "
+        "mean square of the last activation agrees with 1/2 (99.9 %).",
         run=run,
         draw=draw,
     )

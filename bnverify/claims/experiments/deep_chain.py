@@ -72,10 +72,11 @@ def judge_product(estimates: Sequence[Estimate], plain: Mapping[float, Array]) -
     after = rows_depth(plain)
     return Finding(
         holds(estimates) and all(AMONG),
-        f"0.9^30 = {0.9**30:.3f}, 0.9^100 = {0.9**100:.2g}, 1.1^100 = {1.1**100:.2g} for scalar factors. Through {after} "
-        f"Gaussian matrices of entries with variance scale^2/width the norm is multiplied by {ends} on average; its "
-        f"logarithm moves a layer by {', '.join(f'{e.value:.4f} (law {e.law:.4f})' for e in estimates)}. What "
-        "compounds is the factor by which a matrix stretches the gradient's direction, not the size of its entries.",
+        f"0.9^30 = {0.9**30:.3f}, 0.9^100 = {0.9**100:.2g}, 1.1^100 = {1.1**100:.2g} for scalar factors. Through "
+        f"{after} Gaussian matrices of entries with variance scale^2/width the norm is multiplied by {ends} on "
+        "average; its logarithm moves a layer by "
+        f"{', '.join(f'{e.value:.4f} (law {e.law:.4f})' for e in estimates)}. What compounds is the factor by which "
+        "a matrix stretches the gradient's direction, not the size of its entries.",
     )
 
 
@@ -106,9 +107,9 @@ def finding_of_scale(
         all(equal for equal, _, _ in judged),
         "With BN after each layer and eps = 0 the gradients of all scales differ by "
         f"{max(apart for _, apart, _ in judged):.1e} of their norm at most, which is rounding (limit "
-        f"{max(limit for _, _, limit in judged):.1e}); with eps = 1e-5 by {eps_apart:.1e}. The product's scale is gone, but a "
-        f"product of Jacobians stays: at every scale the norm grows by a factor a layer of {text}. So gradients explode with "
-        "BN too where batches are small.",
+        f"{max(limit for _, _, limit in judged):.1e}); with eps = 1e-5 by {eps_apart:.1e}. The product's scale is "
+        f"gone, but a product of Jacobians stays: at every scale the norm grows by a factor a layer of {text}. So "
+        "gradients explode with BN too where batches are small.",
     )
 
 
@@ -164,14 +165,13 @@ EXPERIMENT = register(
         claims=("A5", "A6"),
         title="The gradient through a chain of linear layers with weights of different scale, with and without BN",
         measure="|gradient| by each layer's output over that by the last output",
-        protocol=f"Chains of {DEPTH} linear layers of width {WIDTH}, entries of W normal with standard "
-        f"deviation scale/sqrt(width), scales {SCALES}; without BN one example, with BN (no gamma, no beta, eps = 0, and again "
-        f"1e-5) batches of {COUNTS}; "
-        f"input and upstream gradient standard normal; {SEEDS} seeds (numpy's default_rng). With BN the scales share their "
-        "weights up to the factor, without BN each has seeds of its own. Criterion of A5: the mean steps of the logarithm "
-        "agree with their law (Bonferroni, 0.1 % together), and the scalar products have the text's size. Criterion of A6: "
-        "at eps = 0 the gradients of all scales differ by no more than 100 times as much as those of weights that are moved by "
-        "a unit in the last place.",
+        protocol=f"Chains of {DEPTH} linear layers of width {WIDTH}, entries of W normal with standard deviation "
+        f"scale/sqrt(width), scales {SCALES}; without BN one example, with BN (no gamma, no beta, eps = 0, and again "
+        f"1e-5) batches of {COUNTS}; input and upstream gradient standard normal; {SEEDS} seeds (numpy's "
+        "default_rng). With BN the scales share their weights up to the factor, without BN each has seeds of its "
+        "own. Criterion of A5: the mean steps of the logarithm agree with their law (Bonferroni, 0.1 % together), "
+        "and the scalar products have the text's size. Criterion of A6: at eps = 0 the gradients of all scales "
+        "differ by no more than 100 times as much as those of weights that are moved by a unit in the last place.",
         run=run,
         draw=draw,
     )

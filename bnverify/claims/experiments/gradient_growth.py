@@ -99,9 +99,9 @@ def judge(identity: Sequence[Estimate], relu: Sequence[Estimate], sizes: Sequenc
     )
     return Finding(
         supported,
-        "Squared gradient norms grow towards the input by a constant factor a layer: (B - 2)/(B - 3) for the identity, and "
-        f"for ReLU a rate that falls to pi/(pi - 1) = {LIMIT:.4f}; measured for identity and ReLU in wide layers: {table}. "
-        "At finite B the rate of ReLU is not its limit but the larger value derived here.",
+        "Squared gradient norms grow towards the input by a constant factor a layer: (B - 2)/(B - 3) for the "
+        f"identity, and for ReLU a rate that falls to pi/(pi - 1) = {LIMIT:.4f}; measured for identity and ReLU in "
+        f"wide layers: {table}. At finite B the rate of ReLU is not its limit but the larger value derived here.",
     )
 
 
@@ -156,12 +156,13 @@ EXPERIMENT = register(
         claims=("F10",),
         title="Gradients of a normalized network grow exponentially with depth at initialization",
         measure="expected ratio of squared gradient norms of neighbouring layers, in the limit of infinite width",
-        protocol=f"Chains of {DEPTH} layers z = h W, entries of W normal with variance 1/width, BN with eps = 0 and without "
-        "gamma and beta, activation identity or ReLU; input and upstream gradient standard normal. Per network the ratios "
-        f"of squared gradient norms of layers {LAYERS.start} to {LAYERS.stop} are averaged arithmetically. Batch sizes "
-        f"{SIZES}; widths {WIDTH} and {2 * WIDTH}, combined as 2 r(2 width) - r(width); {SEEDS} seeds, each with weights of "
-        "its own (numpy's default_rng([seed, width])) that all batch sizes share; Student's interval over seeds. "
-        "Criterion: all rates agree with their laws (Bonferroni, 0.1 % together), and those of ReLU fall as B grows.",
+        protocol=f"Chains of {DEPTH} layers z = h W, entries of W normal with variance 1/width, BN with eps = 0 and "
+        "without gamma and beta, activation identity or ReLU; input and upstream gradient standard normal. Per "
+        f"network the ratios of squared gradient norms of layers {LAYERS.start} to {LAYERS.stop} are averaged "
+        f"arithmetically. Batch sizes {SIZES}; widths {WIDTH} and {2 * WIDTH}, combined as 2 r(2 width) - r(width); "
+        f"{SEEDS} seeds, each with weights of its own (numpy's default_rng([seed, width])) that all batch sizes "
+        "share; Student's interval over seeds. Criterion: all rates agree with their laws (Bonferroni, 0.1 % "
+        "together), and those of ReLU fall as B grows.",
         run=run,
         draw=draw,
     )
