@@ -10,6 +10,9 @@ w <- w - eta (g + lambda w), as torch.optim.SGD has it, from the first step t = 
 w <- (1 - lambda eta) (w - eta g), the exponent is -2t. With eps > 0 the loss is not scale-invariant, and the paths part: the
 longer v grows the less eps weighs, while w keeps its length.
 
+Both runs are compared where gradient descent is stable: from an effective rate of about 1 on it amplifies the rounding of one
+step in the next, and two runs that are equal in exact arithmetic part in floating point.
+
 Source: Li and Arora 2019, "An exponential learning rate schedule for deep learning", theorem 2.7; derived again above.
 """
 
