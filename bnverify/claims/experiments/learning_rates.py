@@ -132,12 +132,13 @@ def draw(measured: Measured, figure: Any) -> None:
     s, axes = measured.series, figure.subplots()
     for kind, colour in zip(KINDS, ("bn", "plain"), strict=True):
         curve(axes, s["rate"], s, f"loss {kind}", colour=colour, marker="o", markersize=3)
-        lowest = int(np.argmin(s[f"loss {kind}"]))
-        place = (s["rate"][lowest], s[f"loss {kind}"][lowest])
-        shift = (20, 6) if kind == "with BN" else (-85, -4)
-        axes.annotate(kind, place, xytext=shift, textcoords="offset points", color=COLOURS[colour])
+        past = max(k for k, loss in enumerate(s[f"loss {kind}"]) if loss < THRESHOLD)
+        place = (s["rate"][past], THRESHOLD / 2)
+        side, align = ((8, 0), "left") if kind == "with BN" else ((-12, 12), "right")
+        axes.annotate(kind, place, xytext=side, ha=align, textcoords="offset points", color=COLOURS[colour])
     axes.axhline(THRESHOLD, color=COLOURS["law"], linestyle=":")
-    axes.annotate("counted as trained below", (s["rate"][0], THRESHOLD), xytext=(0, 4), textcoords="offset points")
+    end = (s["rate"][-1], THRESHOLD)
+    axes.annotate("below: trained", end, xytext=(0, -13), textcoords="offset points", ha="right")
     frame(
         axes, "BN allows larger learning rates", "learning rate", "training loss at the end [nats, cut at 4.6]", log="x"
     )

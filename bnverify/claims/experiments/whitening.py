@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bnverify.claims.chart_parts import COLOURS, curve, frame, room
-from bnverify.claims.counted import Counted, Tally, normalized, whitened
+from bnverify.claims.counted import Counted, Rows, Tally, normalized, whitened
 from bnverify.claims.digit_sets import CLASSES, Digits, cross_entropy, digits, one_hot, softmax
 from bnverify.claims.experiment import Experiment, Finding, Measured, register
 from bnverify.claims.intervals import Estimate, geometric_mean, mean, slope
@@ -51,13 +51,15 @@ def whitening_law(d: int, m: int) -> int:
 
 def operations(d: int, m: int) -> tuple[int, int]:
     """Return how many operations both take, counted while they run on random numbers; m > d, so that the factor exists."""
-    numbers, counts = np.random.default_rng(d).standard_normal((d, m)), []
-    for work in (lambda x, m, eps: normalized(x, m, eps), lambda x, m, eps: whitened(x, m)):
+    numbers = np.random.default_rng(d).standard_normal((d, m))
+
+    def counted(work: Callable[[Rows, Counted, Counted], Rows]) -> int:
         tally = Tally()
-        x = [[Counted(float(v), tally) for v in row] for row in numbers]
+        x = [[Counted(float(value), tally) for value in row] for row in numbers]
         _ = work(x, Counted(float(m), tally), Counted(1e-5, tally))
-        counts.append(tally.operations)
-    return counts[0], counts[1]
+        return tally.operations
+
+    return counted(normalized), counted(lambda x, count, eps: whitened(x, count))
 
 
 def per_feature(x: Array) -> Callable[[Array], Array]:
