@@ -175,9 +175,11 @@ def test_activations_that_do_not_shrink_without_bn_are_not_supported(measured: d
     factors = {
         name: [e for e in found.values() if e.name.endswith(f"{name} weights")] for name in activations_depth.SCALES
     }
-    assert activations_depth.judge(level, factors, 12).supported
-    assert not activations_depth.judge(level, {**factors, "shrinking": factors["enlarging"]}, 12).supported
-    assert not activations_depth.judge(replace(level, law=1.0), factors, 12).supported
+    (ratio,) = (e for name, e in found.items() if name.startswith("ratio"))
+    assert activations_depth.judge(level, ratio, factors, 12).supported
+    assert not activations_depth.judge(level, ratio, {**factors, "shrinking": factors["enlarging"]}, 12).supported
+    assert not activations_depth.judge(replace(level, law=1.0), ratio, factors, 12).supported
+    assert not activations_depth.judge(level, replace(ratio, law=0.9**2), factors, 12).supported
 
 
 def test_noise_of_a_correction_that_was_taken_for_the_biased_variance_is_not_supported() -> None:
@@ -258,9 +260,11 @@ def test_counts_of_another_method_slower_whitening_and_correlated_features_are_n
     assert not whitening.judge_cost({d: (each, each) for d, (each, _) in counts.items()}).supported
     needed, accuracy = {"raw": mean("", [5.0, 6.0])}, {"raw": mean("", [0.9, 0.91])}
     gain = {k: mean("", [2.0, 2.1]) for k in ("raw over whitened", "per feature over whitened")}
-    assert whitening.judge_speed(needed, gain, accuracy).supported
+    left = {"raw": 0.9, "whitened": 1e-12}
+    assert whitening.judge_speed(needed, gain, accuracy, left).supported
+    assert not whitening.judge_speed(needed, gain, accuracy, {**left, "whitened": 0.9}).supported
     slower = {**gain, "raw over whitened": mean("", [0.5, 1.2])}
-    assert not whitening.judge_speed(needed, slower, accuracy).supported
+    assert not whitening.judge_speed(needed, slower, accuracy, left).supported
     learnt = {kind: [run] for kind, run in whitening.learn(whitening.digits(0, 300), 5).items()}
     assert whitening.judge_correlation(learnt).supported
     assert not whitening.judge_correlation({**learnt, "whitened": learnt["per feature"]}).supported

@@ -43,6 +43,13 @@ def level(rows: Array) -> Estimate:
     return mean("mean square of the last activation with BN", rows[:, -1] ** 2, 0.5)
 
 
+def ratio(rows: Array, scale: float) -> Estimate:
+    """Return the mean ratio of mean squares of neighbouring layers without BN, over seeds; its law is s^2/2."""
+    squares = rows**2
+    each = (squares[:, 1:] / squares[:, :-1]).mean(axis=1)
+    return mean(f"ratio of mean squares of neighbouring layers without BN, s = {scale:.4g}", each, scale**2 / 2)
+
+
 def gains(normal: tuple[Array, Array], plain: tuple[Array, Array], scale: str) -> list[Estimate]:
     """Return by which factor BN changes the last activation, and the gradient by the first layer's input."""
     return [
@@ -51,12 +58,12 @@ def gains(normal: tuple[Array, Array], plain: tuple[Array, Array], scale: str) -
     ]
 
 
-def judge(of_level: Estimate, factors: Mapping[str, list[Estimate]], depth: int) -> Finding:
+def judge(of_level: Estimate, of_ratio: Estimate, factors: Mapping[str, list[Estimate]], depth: int) -> Finding:
     """Return the finding: with shrinking weights both are larger with BN, and activations are at the law's level."""
     activation, gradient = factors["shrinking"]
     other = factors["enlarging"]
     return Finding(
-        activation.low > 1 and gradient.low > 1 and holds([of_level]),
+        activation.low > 1 and gradient.low > 1 and holds([of_level, of_ratio]),
         f"With weights that shrink ReLU activations (s = {SCALES['shrinking']}) BN makes the activation after "
         f"{depth} layers {activation.value:.2g} times as large [{activation.low:.2g}, {activation.high:.2g}] and the "
         f"gradient at the first layer {gradient.value:.2g} times [{gradient.low:.2g}, {gradient.high:.2g}]. It sets "
@@ -71,7 +78,7 @@ def run(smoke: bool, first_seed: int = 0) -> Measured:
     width, depth = (64, 12) if smoke else (WIDTH, DEPTH)
     seeds = range(first_seed, first_seed + (4 if smoke else SEEDS))
     series: dict[str, Any] = {"layer": [float(k) for k in range(depth + 1)]}
-    factors, levels = {}, []
+    factors, levels, shrinking = {}, [], []
     for name, scale in SCALES.items():
         both = {}
         for kind, chain in (("BN", Chain(activation="relu")), ("no BN", Chain(normalized=False, activation="relu"))):
@@ -81,8 +88,9 @@ def run(smoke: bool, first_seed: int = 0) -> Measured:
             series |= geometric_band(f"gradient, {kind}, {name}", both[kind][1])
         factors[name] = gains(both["BN"], both["no BN"], name)
         levels.append(level(both["BN"][0]))
-    finding = judge(levels[0], factors, depth)
-    return Measured({"A8": finding}, [levels[0], *(e for pair in factors.values() for e in pair)], series)
+        shrinking.append(ratio(both["no BN"][0], scale))
+    finding = judge(levels[0], shrinking[0], factors, depth)
+    return Measured({"A8": finding}, [levels[0], shrinking[0], *(e for pair in factors.values() for e in pair)], series)
 
 
 def draw(measured: Measured, figure: Any) -> None:
@@ -126,7 +134,8 @@ EXPERIMENT = register(
         f"eps = 0, or none; batch {COUNT}, input and upstream gradient standard normal; {SEEDS} seeds (numpy's "
         "default_rng), shared by the settings. Geometric means over seeds with Student's interval of the "
         "logarithms. Criterion: with s = 0.9 the intervals of both factors, BN over no BN, lie above 1, and the "
-        "mean square of the last activation agrees with 1/2 (99.9 %).",
+        "mean square of the last activation and the ratio of neighbouring ones without BN agree with 1/2 and s^2/2 "
+        "(99.9 %).",
         run=run,
         draw=draw,
     )

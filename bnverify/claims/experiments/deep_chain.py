@@ -34,7 +34,7 @@ COUNTS = (8, 32)
 WIDTH, DEPTH, SEEDS = 128, 100, 20
 UNIT, MARGIN = 2.0**-52, 100.0
 Array = npt.NDArray[np.float64]
-AMONG = (abs(0.9**30 - 0.04) < 0.005, 0.9**100 < 1e-4, 1.1**100 > 1e4)
+FIGURES = (abs(0.9**30 - 0.04) < 0.005, 0.9**100 < 1e-4, 1.1**100 > 1e4)
 """The text's figures for scalar factors: about 0.04; vanishes, that is falls below 1e-4; explodes, that is exceeds 1e4."""
 
 
@@ -71,7 +71,7 @@ def judge_product(estimates: Sequence[Estimate], plain: Mapping[float, Array]) -
     ends = ", ".join(f"{rows[:, 0].mean():.2g} at scale {scale}" for scale, rows in plain.items())
     after = rows_depth(plain)
     return Finding(
-        holds(estimates) and all(AMONG),
+        holds(estimates) and all(FIGURES),
         f"0.9^30 = {0.9**30:.3f}, 0.9^100 = {0.9**100:.2g}, 1.1^100 = {1.1**100:.2g} for scalar factors. Through "
         f"{after} Gaussian matrices of entries with variance scale^2/width the norm is multiplied by {ends} on "
         "average; its logarithm moves a layer by "

@@ -18,8 +18,10 @@ since s^2 = p chi^2_n / B is independent of the direction. For the identity D = 
 As B grows p goes to (pi - 1)/2pi and the rate to (1/2)/p = pi/(pi - 1), the figure of Yang et al.
 
 Which estimator. The prediction is the expected ratio of squared norms of neighbouring layers, so the ratios of single layers
-are averaged arithmetically; the geometric mean estimates exp(E log), which is smaller. A finite width changes the rate by
-a term of 1/width, which the combination 2 r(2 width) - r(width) removes (Richardson). 1/s^2 has a finite variance for n > 4.
+are averaged arithmetically; the geometric mean estimates exp(E log), which is smaller. At a finite width the forward and the
+backward pass share their weights, and the rate of the identity drifts from layer to layer (at width 128 from 1.15 near the
+loss to 0.91 near the input, B = 32, 100 layers): an effect of the order depth/width. The combination 2 r(2 width) - r(width)
+removes the term of 1/width (Richardson). 1/s^2 has a finite variance for n > 4 alone, hence no B below 6.
 
 Source: Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz 2019, "A mean field theory of batch normalization".
 """

@@ -15,6 +15,7 @@ Source: Arora, Li and Lyu 2019, "Theoretical analysis of auto rate-tuning by bat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,8 +31,8 @@ from bnverify.claims.summaries import geometric_band
 COUNT, CHANNELS, STEPS, SEEDS, RATE = 400, 8, 100, 10, 1.0
 EPSILONS = (0.0, 1e-5, 1e-1)
 RATES = tuple(float(r) for r in np.geomspace(1e-3, 1e3, 13))
-LARGE = 10.0
-"""From this rate on the effective step is fitted as a power of the rate."""
+SMALL, LARGE = 0.01, 10.0
+"""Up to the one and from the other the effective step is fitted as a power of the rate."""
 UNIT = 2.0**-53
 Array = npt.NDArray[np.float64]
 
@@ -100,38 +101,60 @@ def judge_step(power: Estimate, small: Estimate, apart: float) -> Finding:
     )
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What the lengths did at one eps, over all problems."""
+
+    squares: Array
+    """|w|^2 over its first value: (problems, steps + 1)."""
+    error: float
+    """The largest error of the recursion."""
+    naive: float
+    """The same without the term of eps."""
+    smallest: float
+    """The smallest relative growth of a channel in a step."""
+
+
+def follow(problems: Sequence[tuple[Problem, Array]], eps: float, steps: int) -> Followed:
+    """Return what the lengths do along the path from each problem."""
+    paths = [(p, path_of(p, W, RATE, eps, steps)) for p, W in problems]
+    right = [lengths(p, path, RATE, eps) for p, path in paths]
+    wrong = [lengths(p, path, RATE, eps, with_eps=False) for p, path in paths]
+    return Followed(
+        squares=np.array([[(W**2).sum() / (path[0] ** 2).sum() for W in path] for _, path in paths]),
+        error=max(float(rows[:, 0].max()) for rows in right),
+        naive=max(float(rows[:, 0].max()) for rows in wrong),
+        smallest=min(float(rows[:, 1].min()) for rows in right),
+    )
+
+
+def powers(effective: Array) -> dict[str, Estimate]:
+    """Return the exponents of the rate in the effective step: (problems, rates), a line for each problem."""
+    found = {}
+    for name, chosen in (("large", np.array(RATES) >= LARGE), ("small", np.array(RATES) <= SMALL)):
+        slopes = [slope("", np.log(np.array(RATES)[chosen]), np.log(row[chosen])).value for row in effective]
+        found[name] = mean(f"exponent of the rate in the effective step, {name} rates", slopes)
+    return found
+
+
 def run(smoke: bool, first_seed: int = 0) -> Measured:
     """Check the recursion along every path and fit the effective step."""
     count, steps = (100, 10) if smoke else (COUNT, STEPS)
     problems = [problem(seed, count, CHANNELS) for seed in range(first_seed, first_seed + (3 if smoke else SEEDS))]
-    errors, naive, shrunk = {}, 0.0, 0.0
-    series: dict[str, list[float]] = {"step": [float(t) for t in range(steps + 1)], "rate": list(RATES)}
-    for eps in EPSILONS:
-        paths = [path_of(p, W, RATE, eps, steps) for p, W in problems]
-        rows = [lengths(p, path, RATE, eps) for (p, _), path in zip(problems, paths, strict=True)]
-        errors[eps] = max(float(r[:, 0].max()) for r in rows)
-        squares = np.array([[(W**2).sum() / (path[0] ** 2).sum() for W in path] for path in paths])
-        series |= geometric_band(f"|w|^2, eps = {eps:g}", squares)
-        if eps == 0:
-            grown = mean("relative growth of |w|^2, eps = 0", squares[:, -1] - 1)
-        if eps == EPSILONS[-1]:
-            shrunk = min(float(r[:, 1].min()) for r in rows)
-            wrong = [lengths(p, path, RATE, eps, with_eps=False) for (p, _), path in zip(problems, paths, strict=True)]
-            naive = max(float(r[:, 0].max()) for r in wrong)
+    followed = {eps: follow(problems, eps, steps) for eps in EPSILONS}
     effective = np.array([effective_steps(p, W, steps) for p, W in problems])
-    series |= geometric_band("effective step", effective)
-    powers = {}
-    for name, chosen in (("large", np.array(RATES) >= LARGE), ("small", np.array(RATES) <= 0.01)):
-        logs = np.log(np.array(RATES)[chosen])
-        slopes = [slope("", logs, np.log(row[chosen])).value for row in effective]
-        powers[name] = mean(f"exponent of the rate in the effective step, {name} rates", slopes)
+    grown = mean("relative growth of |w|^2, eps = 0", followed[0.0].squares[:, -1] - 1)
+    exponents, largest = powers(effective), followed[EPSILONS[-1]]
     limit = rounding(count, problems[0][0].pixels.shape[1])
-    apart = max(scaled_apart(p, W, steps) for p, W in problems)
+    errors = {eps: found.error for eps, found in followed.items()}
     findings = {
-        "F5": judge_length(errors, naive, grown, shrunk, limit),
-        "D2": judge_step(powers["large"], powers["small"], apart),
+        "F5": judge_length(errors, largest.naive, grown, largest.smallest, limit),
+        "D2": judge_step(exponents["large"], exponents["small"], max(scaled_apart(p, W, steps) for p, W in problems)),
     }
-    return Measured(findings, [grown, *powers.values()], series)
+    series: dict[str, list[float]] = {"step": [float(t) for t in range(steps + 1)], "rate": list(RATES)}
+    for eps, found in followed.items():
+        series |= geometric_band(f"|w|^2, eps = {eps:g}", found.squares)
+    return Measured(findings, [grown, *exponents.values()], series | geometric_band("effective step", effective))
 
 
 def draw(measured: Measured, figure: Any) -> None:

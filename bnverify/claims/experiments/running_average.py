@@ -98,7 +98,7 @@ def trained(seed: int, epochs: int) -> dict[str, float]:
         for part in torch.split(torch.randperm(len(x)), BATCH):
             optimizer.zero_grad()
             torch.autograd.backward(nn.functional.cross_entropy(model(x[part]), labels[part]))
-            optimizer.step()
+            _ = optimizer.step()
     with torch.no_grad():
         z = model[0](test)
         by = {
