@@ -95,8 +95,8 @@ def judge_step(power: Estimate, small: Estimate, apart: float) -> Finding:
         power.high < 0 and small.low > 0 and apart == 0,
         f"After training the effective step eta/|w|^2 goes as eta^{small.value:.2f} [{small.low:.2f}, "
         f"{small.high:.2f}] for small rates and as eta^{power.value:.2f} [{power.low:.2f}, {power.high:.2f}] from "
-        f"eta = {LARGE:g} on: the length that a large rate brings makes the steps small again, and no rate up to "
-        f"1000 diverges. Runs from 4 w at 16 eta keep the directions of runs from w at eta: they are {apart:g} "
+        f"eta = {LARGE:g} on: the length that a large rate brings makes the steps small again, at every rate up to "
+        f"1000. Runs from 4 w at 16 eta keep the directions of runs from w at eta: they are {apart:g} "
         "apart. This settles the mechanism; the range of rates is the experiment learning_rates.",
     )
 
