@@ -20,6 +20,12 @@ def band(
     return in_series(name, [by(name, column) for column in columns])
 
 
+def places(count: int, most: int = 50, logarithmic: bool = False) -> list[int]:
+    """Return at most ``most`` of the places 0 to count - 1 for a plot, first and last among them, evenly or by magnitude."""
+    spread = np.geomspace(1, count, most) - 1 if logarithmic else np.linspace(0, count - 1, most)
+    return sorted({round(float(place)) for place in spread})
+
+
 def geometric_band(name: str, rows: Sequence[Values] | npt.NDArray[np.float64]) -> dict[str, list[float]]:
     """Return the same by the geometric mean, for values over many magnitudes."""
     return band(name, rows, geometric_mean)

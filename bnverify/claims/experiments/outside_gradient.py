@@ -23,7 +23,7 @@ import numpy.typing as npt
 from bnverify.claims.chart_parts import curve, frame, room
 from bnverify.claims.experiment import Experiment, Finding, Measured, register
 from bnverify.claims.intervals import Estimate, holds, mean
-from bnverify.claims.summaries import band
+from bnverify.claims.summaries import band, places
 
 RATE, COUNT, STEPS, SEEDS = 0.1, 64, 500, 20
 UNIT = 2.0**-53
@@ -71,11 +71,12 @@ def run(smoke: bool, first_seed: int = 0) -> Measured:
     """Descend by all three kinds from every seed."""
     steps = 100 if smoke else STEPS
     seeds = range(first_seed, first_seed + (4 if smoke else SEEDS))
-    series: dict[str, list[float]] = {"step": [float(k) for k in range(steps + 1)]}
+    shown = places(steps + 1)
+    series: dict[str, list[float]] = {"step": [float(k) for k in shown]}
     runs = {kind: [descend(kind, seed, steps) for seed in seeds] for kind in KINDS}
     for kind, found in runs.items():
-        series |= band(f"b, {kind}", [moved / c for moved, _, c, _ in found])
-        series |= band(f"loss, {kind}", [losses for _, losses, _, _ in found])
+        series |= band(f"b, {kind}", [moved[shown] / c for moved, _, c, _ in found])
+        series |= band(f"loss, {kind}", [losses[shown] for _, losses, _, _ in found])
     outside, right = runs["outside"], runs["through the mean"]
     growth = mean("steps of b in eta c, outside", [moved[-1] / (RATE * c * steps) for moved, _, c, _ in outside], 1.0)
     ends = [moved[-1] / c for moved, _, c, _ in runs["outside, with beta"]]

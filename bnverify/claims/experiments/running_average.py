@@ -167,10 +167,10 @@ def draw(measured: Measured, figure: Any) -> None:
         value, low, high = s[way]
         colour = COLOURS["plain" if way == "single sample" else "bn"]
         right.bar(place, value, yerr=[[value - low], [high - value]], color=colour, width=0.6, capsize=3)
-        right.annotate(f"{value:.2f}", (place, value), xytext=(0, 4), textcoords="offset points", ha="center")
+        right.annotate(f"{value:.2f}", (place, value), xytext=(0, 9), textcoords="offset points", ha="center")
     right.set_xticks(range(len(WAYS)), ["running\naverages", "whole\ntest set", "single\nsample"])
     frame(right, "One sample says nothing", "statistics used in the test", "test accuracy")
-    right.set_ylim(0, 1.08)
+    right.set_ylim(0, 1.12)
 
 
 EXPERIMENT = register(

@@ -28,7 +28,7 @@ from bnverify.claims.counted import Counted, Rows, Tally, normalized, whitened
 from bnverify.claims.digit_sets import CLASSES, Digits, cross_entropy, digits, one_hot, softmax
 from bnverify.claims.experiment import Experiment, Finding, Measured, register
 from bnverify.claims.intervals import Estimate, geometric_mean, mean, slope
-from bnverify.claims.summaries import geometric_band
+from bnverify.claims.summaries import geometric_band, places
 
 Array = npt.NDArray[np.float64]
 KINDS = ("raw", "per feature", "whitened")
@@ -251,15 +251,15 @@ def run(smoke: bool, first_seed: int = 0) -> Measured:
         "D5": judge_cost(counts),
         "E7": judge_correlation({kind: [r[kind] for r in runs] for kind in KINDS}),
     }
-    steps = len(runs[0]["raw"].losses)
+    shown = places(len(runs[0]["raw"].losses), logarithmic=True)
     series: dict[str, list[float]] = {
         "features": [float(d) for d in counts],
-        "step": [float(k) for k in range(1, steps + 1)],
+        "step": [k + 1.0 for k in shown],
     }
     for place, name in enumerate(("per feature", "full whitening")):
         series[f"operations, {name}"] = [float(count[place]) for count in counts.values()]
     for kind in KINDS:
-        series |= geometric_band(f"loss, {kind}", [r[kind].losses for r in runs])
+        series |= geometric_band(f"loss, {kind}", [r[kind].losses[shown] for r in runs])
     spent = timed(TIMED[:3] if smoke else TIMED, ROWS)
     return Measured(findings, [*needed.values(), *gains.values(), *accuracy.values(), *condition, *spent], series)
 
