@@ -59,3 +59,10 @@ def test_the_installed_module_ends_with_the_same_codes() -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "nowhere.py" in line
+
+
+def test_experiments_are_listed_with_numpy_and_scipy_alone() -> None:
+    code = "from bnverify.claims.experiment import experiments; assert experiments()"
+    show = "import sys; assert not {'torch', 'sklearn', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

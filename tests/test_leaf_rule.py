@@ -82,6 +82,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "__init__",
     ),
     ("grading", "scoring"),
+    ("claims",),
     ("cli", "pytest_plugin"),
     ("__main__",),
 )

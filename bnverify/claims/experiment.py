@@ -70,5 +70,5 @@ def experiments() -> Mapping[str, Experiment]:
     """Return every experiment by its name."""
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{PACKAGE}.{module.name}")
+        _ = importlib.import_module(f"{PACKAGE}.{module.name}")
     return dict(sorted(_experiments.items()))

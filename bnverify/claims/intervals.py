@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from bnverify.errors import UsageError
+
 CONFIDENCE = 0.95
 Values = Sequence[float] | npt.NDArray[np.float64]
 
@@ -61,3 +63,21 @@ def share(name: str, hits: int, trials: int, law: float | None = None) -> Estima
     """Return a share of independent trials, with the exact interval (Clopper and Pearson 1934)."""
     interval = stats.binomtest(hits, trials).proportion_ci(CONFIDENCE, method="exact")
     return Estimate(name, hits / trials, float(interval.low), float(interval.high), trials, law)
+
+
+def holds(estimates: Sequence[Estimate], chance: float = 1e-3) -> bool:
+    """Tell whether the laws of all estimates are tenable together: a true set of laws is refused with at most ``chance``.
+
+    Of many intervals of 95 % some miss. Each is therefore widened until all together miss with the probability ``chance``
+    at most (Bonferroni's inequality; Dunn 1961), by the ratio of Student's quantiles for samples - 1 degrees.
+    """
+    return all(_within(estimate, chance / len(estimates)) for estimate in estimates)
+
+
+def _within(estimate: Estimate, chance: float) -> bool:
+    if estimate.law is None:
+        raise UsageError(f"{estimate.name} has no law to compare with")
+    degrees = max(estimate.samples - 1, 1)
+    wider = float(stats.t.ppf(1 - chance / 2, degrees) / stats.t.ppf((1 + CONFIDENCE) / 2, degrees))
+    reach = [wider * (estimate.value - estimate.low), wider * (estimate.high - estimate.value)]
+    return estimate.value - reach[0] <= estimate.law <= estimate.value + reach[1]
