@@ -1,0 +1,34 @@
+"""Centred cosine normalization: the cosine of centred weights and centred input, which is Pearson's correlation."""
+
+import sympy as sp
+
+from bnverify.symbolic import derivation
+from bnverify.symbolic.program import Program, program, real, size
+
+
+@derivation(
+    "centred_cosine_norm",
+    title="Cosine normalization with centring: y = (w - mean w)(h - mean h)/(|w - mean w| |h - mean h|)",
+    source="Luo, Zhan, Xue, Wang, Ren and Yang 2017, section 2.3; no eps",
+)
+def centred_cosine_norm() -> Program:
+    """Defined where neither a row of w nor an input h is constant, so never for one input feature."""
+    count, w, h = size("K"), real("w"), real("h")
+    return program(
+        "centred_cosine_norm",
+        inputs={"w": "ck", "h": "ik"},
+        statements=[
+            ("w_mean", w / count, "k"),
+            ("h_mean", h / count, "k"),
+            ("w_centred", w - real("w_mean"), ""),
+            ("h_centred", h - real("h_mean"), ""),
+            ("w_square", real("w_centred") ** 2, "k"),
+            ("h_square", real("h_centred") ** 2, "k"),
+            ("inv_w_norm", 1 / sp.sqrt(real("w_square")), ""),
+            ("inv_h_norm", 1 / sp.sqrt(real("h_square")), ""),
+            ("dot", real("w_centred") * real("h_centred"), "k"),
+            ("y", real("dot") * real("inv_w_norm") * real("inv_h_norm"), ""),
+        ],
+        outputs=["y", "inv_w_norm", "inv_h_norm"],
+        sizes={"i": size("m"), "c": size("C"), "k": count},
+    )
