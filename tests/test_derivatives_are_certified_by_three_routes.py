@@ -76,7 +76,7 @@ WRONG: list[tuple[str, str, Callable[[sp.Expr], sp.Expr]]] = [
     ("group_norm_gradient", "sum_x_dy_gamma", lambda e: -e),
     ("instance_norm_gradient", "dx", lambda e: e / real("gamma")),
     ("rms_norm_gradient", "dx", lambda e: e - real("inv_rms") * real("sum_dy_gamma_x")),
-    ("weight_norm_gradient", "dv", lambda e: e.xreplace({real("sum_dw_g_v"): sp.Integer(0)})),
+    ("weight_norm_gradient", "dv", lambda e: e.xreplace({real("sum_dw_v"): sp.Integer(0)})),
     ("weight_norm_gradient", "dh", lambda e: e / real("g")),
     ("cosine_norm_gradient", "dw", lambda e: e.xreplace({real("dinv_w_norm"): -real("dinv_w_norm")})),
     ("centred_cosine_norm_gradient", "dh", lambda e: e.xreplace({real("h_centred"): real("h")})),

@@ -17,8 +17,8 @@ Derivations and their digests:
     sequence_norm 552f6be17a98
     sequence_norm_vjp becff4553218
     weight_norm 52070cba1c2c
-    weight_norm_vjp 9ae637dc3c99
-Digest: 7cd39157d0aa
+    weight_norm_vjp aa5770df07af
+Digest: 0c1805643d14
 """
 from __future__ import annotations
 
@@ -371,11 +371,11 @@ def weight_norm_vjp(dy: Array, v: Array, g: Array, h: Array, inv_norm: Array) ->
     dw = np.einsum("ick,ick->ck", dz, h).reshape(1, C, K)
     w = g * inv_norm * v
     dh = np.einsum("ick,ick->ik", dz, w).reshape(m, 1, K)
-    # pass 2: sums dg, sum_dw_g_v
+    # pass 2: sums dg, sum_dw_v
     dg = np.sum(dw * v, axis=2, keepdims=True) * inv_norm
-    sum_dw_g_v = np.sum(dw * v, axis=2, keepdims=True) * g
+    sum_dw_v = np.sum(dw * v, axis=2, keepdims=True)
     # pass 3: writes
-    dv = inv_norm * (g * dw - inv_norm**2 * sum_dw_g_v * v)
+    dv = g * inv_norm * (dw - inv_norm**2 * sum_dw_v * v)
     # outputs
     return (
         dv.reshape(v_shape).astype(v_dtype, copy=False),

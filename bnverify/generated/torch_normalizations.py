@@ -17,8 +17,8 @@ Derivations and their digests:
     sequence_norm 552f6be17a98
     sequence_norm_vjp becff4553218
     weight_norm 52070cba1c2c
-    weight_norm_vjp 9ae637dc3c99
-Digest: 7cd39157d0aa
+    weight_norm_vjp aa5770df07af
+Digest: 0c1805643d14
 """
 from __future__ import annotations
 
@@ -373,11 +373,11 @@ def weight_norm_vjp(
     dw = torch.einsum("ick,ick->ck", dz, h).reshape(1, C, K)
     w = g * inv_norm * v
     dh = torch.einsum("ick,ick->ik", dz, w).reshape(m, 1, K)
-    # pass 2: sums dg, sum_dw_g_v
+    # pass 2: sums dg, sum_dw_v
     dg = torch.sum(dw * v, dim=2, keepdim=True) * inv_norm
-    sum_dw_g_v = torch.sum(dw * v, dim=2, keepdim=True) * g
+    sum_dw_v = torch.sum(dw * v, dim=2, keepdim=True)
     # pass 3: writes
-    dv = inv_norm * (g * dw - inv_norm**2 * sum_dw_g_v * v)
+    dv = g * inv_norm * (dw - inv_norm**2 * sum_dw_v * v)
     # outputs
     return (
         dv.reshape(v_shape).to(v_dtype),
