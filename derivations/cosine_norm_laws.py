@@ -116,3 +116,18 @@ def pearson(p: Setting, forward: Program, uncentred: Program) -> None:
     p.equal("cov(w, h) = mean(w h) - mean(w) mean(h)", covariance, mean(w * h) - mean(w) * mean(h))
     p.equal("the same without centring of w - mean, h - mean", p.run(uncentred, w=w - mean(w), h=h - mean(h)).y, n.y)
     p.differ("without centring y = cov(w, h)/(sd(w) sd(h))", p.run(uncentred).y, covariance / deviations)
+
+
+@law(
+    "centred-cosine-norm-gradient",
+    of=("centred_cosine_norm_backward", "cosine_norm_backward"),
+    source="from the closed form",
+    statement="y, dw and dh are those of cosine normalization at w - mean(w) and h - mean(h): dw and dh are centred there",
+)
+def gradient_of_centred(p: Setting, backward: Program, uncentred: Program) -> None:
+    n = p.run(backward)
+    w, h = n.w_centred, n.h_centred
+    plain = p.run(uncentred, w=w, h=h)
+    for name in ("y", "dw", "dh"):
+        p.equal(name, getattr(n, name), getattr(plain, name))
+    p.differ("dw at w and h as they are", n.dw, p.run(uncentred).dw)
