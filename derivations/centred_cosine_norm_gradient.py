@@ -4,7 +4,7 @@ from bnverify.symbolic import derivation
 from bnverify.symbolic.closed_form import closed_forms
 from bnverify.symbolic.program import Program
 
-SUMS = ("ddot", "dinv_w_norm", "dinv_h_norm", "dw_centred_i", "dh_centred_c")
+SUMS = ("ddot", "dinv_w_deviation", "dinv_h_deviation", "dw_centred_i", "dh_centred_c")
 """Sums of the staged form that the closed form keeps: each is over two of the three indices."""
 
 

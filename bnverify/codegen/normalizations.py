@@ -80,7 +80,7 @@ ROWS_OF: Mapping[str, Row] = {
     "centred_cosine_norm": Row(
         ROWS_OF_W,
         FACTORS,
-        NORMS,
+        ("inv_w_deviation", "inv_h_deviation"),
         ("dw", "dh"),
         "Return Pearson's correlation of every row of w with every row of h, of which none is constant.",
         FACTORS,

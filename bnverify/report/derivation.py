@@ -22,8 +22,8 @@ from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, name
 
 def listing() -> str:
     """Return the names of all derivations and laws, with their titles."""
-    entries = laws()
-    return "\n".join(f"{n:24} {entries[n].statement if n in entries else derived(n).title}" for n in names())
+    entries, width = laws(), max(map(len, names()))
+    return "\n".join(f"{n:{width}} {entries[n].statement if n in entries else derived(n).title}" for n in names())
 
 
 def render(name: str, form: str) -> str:
