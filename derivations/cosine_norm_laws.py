@@ -14,9 +14,13 @@ SOURCE = "Luo, Zhan, Xue, Wang, Ren and Yang 2017, sections 2.2 and 2.3"
 def bound(p: Setting, forward: Program, centred: bool) -> None:
     """1 - y² is the square of what of w is not along h, over |w|²."""
     n = p.run(forward)
-    w, h = (n.w_centred, n.h_centred) if centred else (n.w, n.h)
-    across = w - p.total(w * h, "k") / p.total(h**2, "k") * h
-    square = (1 / p.total(w**2, "k"), across, "k")
+    w, h, inv_w, inv_h = (
+        (n.w_centred, n.h_centred, n.inv_w_deviation, n.inv_h_deviation)
+        if centred
+        else (n.w, n.h, n.inv_w_norm, n.inv_h_norm)
+    )
+    across = w - p.total(w * h, "k") * inv_h**2 * h
+    square = (inv_w**2, across, "k")
     p.at_most("y² <= 1", n.y**2, 1 + 0 * n.y, squares=[square])
     p.at_most("1 <= y²", 1 + 0 * n.y, n.y**2, squares=[square], holds=False)
     p.at_most("y² <= 1/2", n.y**2, p.size("k") / (2 * p.size("k")) + 0 * n.y, squares=[square], holds=False)
