@@ -9,7 +9,7 @@ from bnverify.symbolic.program import Program, program, real, size
 @derivation(
     "centred_cosine_norm",
     title="Cosine normalization with centring: y = (w - mean w)(h - mean h)/(|w - mean w| |h - mean h|)",
-    source="Luo, Zhan, Xue, Wang, Ren and Yang 2017, section 2.3; no eps",
+    source="Luo, Zhan, Xue, Wang, Ren and Yang 2017, Cosine normalization, the centred form; no eps",
 )
 def centred_cosine_norm() -> Program:
     """Defined where neither a row of w nor an input h is constant, so never for one input feature."""

@@ -9,7 +9,7 @@ from bnverify.symbolic.program import Program, program, real, size
 @derivation(
     "cosine_norm",
     title="Cosine normalization: y = w h/(|w| |h|)",
-    source="Luo, Zhan, Xue, Wang, Ren and Yang 2017, equation 4; no eps",
+    source="Luo, Zhan, Xue, Wang, Ren and Yang 2017, Cosine normalization; no eps",
 )
 def cosine_norm() -> Program:
     """Defined where |w| > 0 and |h| > 0; a framework's clamp of the norms at a tiny eps changes nothing elsewhere."""

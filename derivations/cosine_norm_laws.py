@@ -8,7 +8,7 @@ from bnverify.symbolic import law
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.prove import Setting
 
-SOURCE = "Luo, Zhan, Xue, Wang, Ren and Yang 2017, sections 2.2 and 2.3"
+SOURCE = "Luo, Zhan, Xue, Wang, Ren and Yang 2017, Cosine normalization"
 
 
 def bound(p: Setting, forward: Program, centred: bool) -> None:

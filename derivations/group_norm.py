@@ -10,7 +10,7 @@ from bnverify.symbolic.program import EPS, Program, program, real, size
     "group_norm",
     title="Group normalization: mean and variance over the channels d and positions p of a group, gamma and beta for "
     "each channel",
-    source="Wu and He 2018, equations 1 to 4",
+    source="Wu and He 2018, section 3.1, with eps = 1e-5 by default in torch.nn.GroupNorm",
 )
 def group_norm() -> Program:
     """``g`` numbers the groups of a case ``i`` and ``d`` the channels of a group, so that a channel is a pair."""

@@ -9,7 +9,7 @@ from bnverify.symbolic.program import EPS, Program, program, real, size
 @derivation(
     "instance_norm",
     title="Instance normalization: mean and variance over the positions of a channel of a case",
-    source="Ulyanov, Vedaldi and Lempitsky 2016, equation 4",
+    source="Ulyanov, Vedaldi and Lempitsky 2016, Instance normalization, with eps as in torch.nn.InstanceNorm2d",
 )
 def instance_norm() -> Program:
     count, x, mean, var = size("P"), real("x"), real("instance_mean"), real("instance_var")

@@ -12,6 +12,7 @@ from bnverify.symbolic.program import EPS, Program, program, real, size
     source="Zhang and Sennrich 2019, equation 4, with eps inside the root as in torch.nn.RMSNorm",
 )
 def rms_norm() -> Program:
+    """torch.nn.RMSNorm takes the machine epsilon of the type of x for eps where none is given, torch.nn.LayerNorm 1e-5."""
     count, x, square, inv_rms, x_hat = size("C"), real("x"), real("mean_square"), real("inv_rms"), real("x_hat")
     return program(
         "rms_norm",

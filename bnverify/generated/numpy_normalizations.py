@@ -109,7 +109,7 @@ def group_norm(x: Array, gamma: Array, beta: Array, eps: float, *, groups: int) 
 
     x: (N, C, *S) with C = G D. gamma, beta: (C,).
     Returns y: (N, C, *S) with C = G D; group_mean, inv_std: (N, G).
-    Source: Wu and He 2018, equations 1 to 4.
+    Source: Wu and He 2018, section 3.1, with eps = 1e-5 by default in torch.nn.GroupNorm.
     """
     # inputs; half types are computed in float32
     m, G, D, P = group_layout(x.shape, groups)
@@ -180,7 +180,7 @@ def instance_norm(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Arra
 
     x: (N, C, *S). gamma, beta: (C,).
     Returns y: (N, C, *S); instance_mean, inv_std: (N, C).
-    Source: Ulyanov, Vedaldi and Lempitsky 2016, equation 4.
+    Source: Ulyanov, Vedaldi and Lempitsky 2016, Instance normalization, with eps as in torch.nn.InstanceNorm2d.
     """
     # inputs; half types are computed in float32
     m, C, P = instance_layout(x.shape)
@@ -390,7 +390,7 @@ def cosine_norm(w: Array, h: Array) -> tuple[Array, Array, Array]:
 
     w: (C, K). h: (m, K).
     Returns y: (m, C); inv_w_norm: (C,); inv_h_norm: (m,).
-    Source: Luo, Zhan, Xue, Wang, Ren and Yang 2017, equation 4; no eps.
+    Source: Luo, Zhan, Xue, Wang, Ren and Yang 2017, Cosine normalization; no eps.
     """
     # inputs; half types are computed in float32
     m, C, K = weight_layout(h.shape, w.shape)
@@ -455,7 +455,7 @@ def centred_cosine_norm(w: Array, h: Array) -> tuple[Array, Array, Array]:
 
     w: (C, K). h: (m, K).
     Returns y: (m, C); inv_w_deviation: (C,); inv_h_deviation: (m,).
-    Source: Luo, Zhan, Xue, Wang, Ren and Yang 2017, section 2.3; no eps.
+    Source: Luo, Zhan, Xue, Wang, Ren and Yang 2017, Cosine normalization, the centred form; no eps.
     """
     # inputs; half types are computed in float32
     m, C, K = weight_layout(h.shape, w.shape)
