@@ -43,7 +43,14 @@ def mutants(name: str) -> Iterator[tuple[str, Program]]:
                 wrong = program.with_statement(statement.name.name, change.expr)
                 if program is forward:
                     wrong = vjp(wrong, wrt, upstream={"y": "dy"}, name=backward.name)
-                yield f"{statement.name}-{change.name}", wrong
+                yield f"{statement.name}-{change.name}", with_inputs_of(backward, wrong)
+
+
+def with_inputs_of(right: Program, wrong: Program) -> Program:
+    """Return a wrong program with every input of the right one: it may not use eps at all, but is given it."""
+    extra = tuple(s for s in right.inputs if s not in wrong.inputs)
+    axes = {**wrong.axes, **{s: right.axes[s] for s in extra}}
+    return Program(wrong.name, (*wrong.inputs, *extra), wrong.body, wrong.outputs, axes, wrong.sizes)
 
 
 def outcome(program: Program, outputs: list[str]) -> list[np.ndarray]:
@@ -72,7 +79,8 @@ def claims_of(law: LawEntry) -> frozenset[str]:
 
 def refuses(law: LawEntry, name: str, wrong: Program) -> bool:
     """Return whether a law's claims fail on numbers for a wrong program in the place of the right ones."""
-    wrong_forward = wrong.needed_for([wrong.symbol(s.name) for s in derived(name).program.outputs], name)
+    right = derived(name).program
+    wrong_forward = with_inputs_of(right, wrong.needed_for([wrong.symbol(s.name) for s in right.outputs], name))
     swap = {name: wrong_forward, f"{name}_backward": wrong}
     programs = [swap.get(n, derived(n).program) for n in law.of]
     try:
@@ -95,12 +103,9 @@ def test_every_wrong_program_breaks_a_law(name: str) -> None:
     outputs = ["y", *(s.name for s in right.outputs)]
     expected, missed, tried = outcome(right, outputs), [], 0
     for label, wrong in mutants(name):
-        if set(map(str, wrong.inputs)) != set(map(str, right.inputs)):
-            found = None
-        else:
-            with np.errstate(all="ignore"):
-                found = outcome(wrong, outputs)
-        if found and all(np.abs(a - b).max() <= SAME for a, b in zip(found, expected, strict=True)):
+        with np.errstate(all="ignore"):
+            found = outcome(wrong, outputs)
+        if all(np.abs(a - b).max() <= SAME for a, b in zip(found, expected, strict=True)):
             continue  # the same function by another way
         tried += 1
         if not any(refuses(law, name, wrong) for law in laws_of(name)):
