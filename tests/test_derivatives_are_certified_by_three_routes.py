@@ -42,7 +42,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Program], Deri
 
 
 def second_route_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certify, "_third_route", lambda *_: None)
+    monkeypatch.setattr(certify, "_third_route", lambda *_: True)
 
 
 def third_route_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +71,16 @@ WRONG: list[tuple[str, str, Callable[[sp.Expr], sp.Expr]]] = [
     ("second_gradient", "second_dy", lambda e: e - real("ddbeta")),
     ("training_double_backward", "second_dbatch_mean", lambda e: 0 * e + real("ddx")),
     ("inference_second_gradient", "second_gamma", lambda e: e.xreplace({real("dy"): real("dy") * real("gamma")})),
+    ("layer_norm_gradient", "sum_dy_gamma", lambda e: e / real("gamma")),
+    ("layer_norm_backward", "dgamma", lambda e: e.xreplace({real("x_hat"): real("x")})),
+    ("group_norm_gradient", "sum_x_dy_gamma", lambda e: -e),
+    ("instance_norm_gradient", "dx", lambda e: e / real("gamma")),
+    ("rms_norm_gradient", "dx", lambda e: e - real("inv_rms") * real("sum_dy_gamma_x")),
+    ("weight_norm_gradient", "dv", lambda e: e.xreplace({real("sum_dw_v"): sp.Integer(0)})),
+    ("weight_norm_gradient", "dh", lambda e: e / real("g")),
+    ("cosine_norm_gradient", "dw", lambda e: e.xreplace({real("dinv_w_norm"): -real("dinv_w_norm")})),
+    ("centred_cosine_norm_gradient", "dh", lambda e: e.xreplace({real("h_centred"): real("h")})),
+    ("sequence_norm_gradient", "dx", lambda e: e.xreplace({real("centred_dy"): real("dy")})),
 ]
 
 
@@ -153,3 +163,16 @@ def test_a_name_registered_twice_raises(name: str) -> None:
         derivation(name, title="", source="")(lambda: derived("training_forward").program)
     with pytest.raises(SymbolicError, match=f"{name} is registered twice"):
         law(name, statement="", source="", of="training_forward")(lambda p, forward: None)
+
+
+def test_a_count_without_a_derivative_is_left_out_of_the_certificate() -> None:
+    """One input feature has no correlation: its centred weights are 0."""
+    routes = certificate(derived("centred_cosine_norm_gradient")).routes
+    assert "explicit Jacobian for K = 2, 3, 4," in routes[-1]
+    assert "explicit Jacobian for K = 1, 2, 3, 4," in certificate(derived("cosine_norm_gradient")).routes[-1]
+
+
+def test_a_derivative_with_no_count_to_compare_at_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certify, "COUNTS", (1,))
+    with pytest.raises(SymbolicError, match="centred_cosine_norm is undefined at every count of k"):
+        certificate(derived("centred_cosine_norm_gradient"))

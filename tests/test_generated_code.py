@@ -15,6 +15,7 @@ import pytest
 
 from bnverify.codegen import write
 from bnverify.codegen.functions import array_functions, oracle_functions
+from bnverify.codegen.normalizations import normalizations
 from bnverify.generated import numpy_functions
 
 torch = pytest.importorskip("torch")
@@ -84,6 +85,8 @@ def test_every_file_says_where_it_comes_from(path: Path) -> None:
     [
         ("numpy_functions.py", array_functions),
         ("torch_functions.py", array_functions),
+        ("numpy_normalizations.py", normalizations),
+        ("torch_normalizations.py", normalizations),
         ("oracle_functions.py", oracle_functions),
     ],
 )
@@ -106,7 +109,9 @@ def loaded_by(statement: str, *names: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["numpy_functions", "mutants", "oracle_functions", "bound_functions"])
+@pytest.mark.parametrize(
+    "module", ["numpy_functions", "numpy_normalizations", "mutants", "oracle_functions", "bound_functions"]
+)
 def test_importing_generated_code_loads_neither_sympy_nor_torch(module: str) -> None:
     heavy = ("sympy", "torch", "hypothesis", "bnverify.symbolic", "bnverify.codegen")
     assert loaded_by(f"import bnverify.generated.{module}", *heavy) == set()

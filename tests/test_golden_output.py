@@ -24,6 +24,10 @@ DERIVATIONS = (
     ("spectrum", "text"),
     ("permutation", "markdown"),
     ("two-values", "latex"),
+    ("layer_norm_gradient", "python"),
+    ("weight_norm_gradient", "latex"),
+    ("weight-norm-orthogonal", "text"),
+    ("framework-centred-cosine-norm", "markdown"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -10,11 +11,15 @@ class Dialect:
     """How one array library spells what a program needs."""
 
     name: str
-    imports: tuple[str, ...]
+    imported: tuple[str, ...]
+    """The lines that a module begins with, ``{helpers}`` for that which imports from ``bnverify.layout``."""
     array: str
     root: str
     total: str
-    """A sum over the reduced axes that keeps them, with ``{}`` for what is summed."""
+    """A sum over the reduced axes that keeps them, with ``{}`` for what is summed and ``{axes}`` for the axes."""
+    contract: str
+    """The sum of a product that is never written out: ``{spec}`` has the indices of its ``{operands}``, ``{shape}`` those
+    of the result."""
     zeros: str
     """An array of zeros, with ``{}`` for its shape."""
     wide: str
@@ -24,23 +29,29 @@ class Dialect:
     narrow: str
     """How an output is brought back to the type of one of the inputs."""
 
+    def imports(self, helpers: Iterable[str]) -> list[str]:
+        """Return the lines that a module begins with whose functions call these helpers."""
+        names = ", ".join(sorted({h for h in helpers if h}))
+        return [line.format(helpers=f"from bnverify.layout import {names}") for line in self.imported]
+
 
 NUMPY = Dialect(
     name="numpy",
-    imports=(
+    imported=(
         "from typing import Any",
         "",
         "import ml_dtypes",
         "import numpy as np",
         "",
-        "from bnverify.layout import channel_layout",
+        "{helpers}",
         "",
         "Array = np.ndarray[Any, np.dtype[Any]]",
         "HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))",
     ),
     array="Array",
     root="np.sqrt",
-    total="np.sum({}, axis=axes, keepdims=True)",
+    total="np.sum({}, axis={axes}, keepdims=True)",
+    contract='np.einsum("{spec}", {operands}).reshape({shape})',
     zeros="np.zeros({}, dtype=wide)",
     wide="np.dtype(np.float32) if {first}.dtype in HALF else {first}.dtype",
     widen="{array} = {array}.astype(wide, copy=False)",
@@ -49,16 +60,17 @@ NUMPY = Dialect(
 
 TORCH = Dialect(
     name="torch",
-    imports=(
+    imported=(
         "import torch",
         "",
-        "from bnverify.layout import channel_layout",
+        "{helpers}",
         "",
         "HALF = (torch.float16, torch.bfloat16)",
     ),
     array="torch.Tensor",
     root="torch.sqrt",
-    total="torch.sum({}, dim=axes, keepdim=True)",
+    total="torch.sum({}, dim={axes}, keepdim=True)",
+    contract='torch.einsum("{spec}", {operands}).reshape({shape})',
     zeros="torch.zeros({}, dtype=wide, device=x.device)",
     wide="torch.float32 if {first}.dtype in HALF else {first}.dtype",
     widen="{array} = {array}.to(wide)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bnverify.codegen.layouts import CHANNELS, Layout
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 
@@ -27,6 +28,7 @@ class Function:
     returns: tuple[str, ...]
     summary: str
     source: str
+    layout: Layout = CHANNELS
 
 
 def whole_gradient() -> Program:

@@ -6,14 +6,14 @@ from bnverify.symbolic.program import Program, Statement
 
 
 def depths(program: Program, data: str = "i") -> dict[str, int]:
-    """Return, for each statement, after how many passes over the index ``data`` its value is known.
+    """Return, for each statement, after how many passes over the indices ``data`` its value is known.
 
     A reduction is known one pass after the deepest of its operands; an elementwise statement as soon as they are.
     """
     known: dict[str, int] = {}
     for statement in program.body:
         deepest = max((known.get(s.name, 0) for s in statement.expr.free_symbols), default=0)
-        known[statement.name.name] = deepest + (data in statement.over)
+        known[statement.name.name] = deepest + bool(statement.over & set(data))
     return known
 
 
@@ -27,5 +27,5 @@ def passes(program: Program, data: str = "i") -> list[list[Statement]]:
     grouped: list[list[Statement]] = [[] for _ in range(max(known.values(), default=0) + 1)]
     for statement in program.body:
         depth = known[statement.name.name]
-        grouped[depth - 1 if data in statement.over else depth].append(statement)
+        grouped[depth - 1 if statement.over & set(data) else depth].append(statement)
     return [group for group in grouped if group]

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from bnverify.codegen import arrays, bounds, channels, mutants
 from bnverify.codegen.dialects import NUMPY, TORCH, Dialect
-from bnverify.codegen.functions import array_functions, oracle_functions, whole_gradient
+from bnverify.codegen.functions import Function, array_functions, oracle_functions, whole_gradient
+from bnverify.codegen.normalizations import normalizations
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 from bnverify.symbolic.rounding import first_order, majorant, reach, root_degree
 
 FOLDER = Path(__file__).resolve().parent.parent / "generated"
 SECONDS = ("second_x", "second_gamma", "second_dy")
+BATCH = "Batch normalization"
+OTHERS = "The other normalizations, and batch normalization per time step,"
 BOUND_IMPORTS = ("from typing import Any", "", "import numpy as np", "", "Array = np.ndarray[Any, np.dtype[Any]]")
 ARB_IMPORTS = (
     "from flint import arb",
@@ -34,7 +37,7 @@ ARB_IMPORTS = (
 def _header(summary: str, programs: Iterable[Program], imports: Iterable[str]) -> list[str]:
     rows = sorted({f"    {p.name} {p.digest()}" for p in programs})
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
-    shown = rows if len(rows) <= 12 else [f"    {len(rows)} programs"]
+    shown = rows if len(rows) <= 16 else [f"    {len(rows)} programs"]
     return [
         f'"""{summary}',
         "",
@@ -49,13 +52,13 @@ def _header(summary: str, programs: Iterable[Program], imports: Iterable[str]) -
     ]
 
 
-def _array_module(dialect: Dialect) -> list[str]:
-    functions = array_functions()
+def _array_module(dialect: Dialect, what: str, functions: Iterable[Function]) -> list[str]:
     title = {"numpy": "NumPy", "torch": "Torch"}[dialect.name]
+    functions = tuple(functions)
     lines = _header(
-        f"Batch normalization for {title}, printed from the derivations.",
+        f"{what} for {title}, printed from the derivations.",
         (f.program for f in functions),
-        dialect.imports,
+        dialect.imports(f.layout.helper for f in functions),
     )
     for function in functions:
         lines += ["", "", *arrays.print_function(function, dialect)]
@@ -164,7 +167,7 @@ def _mutants_module(step: str) -> list[str]:
     lines = _header(
         f"Seeded faults that a formula shows: the mutated programs of the step {step}, printed for NumPy.",
         (f.program for f in functions),
-        NUMPY.imports,
+        NUMPY.imports(f.layout.helper for f in functions),
     )
     for function in functions:
         lines += ["", "", *arrays.print_function(function, NUMPY)]
@@ -178,8 +181,10 @@ def _mutants_index() -> list[str]:
 
 
 MODULES: Mapping[str, Callable[[], list[str]]] = {
-    "numpy_functions.py": lambda: _array_module(NUMPY),
-    "torch_functions.py": lambda: _array_module(TORCH),
+    "numpy_functions.py": lambda: _array_module(NUMPY, BATCH, array_functions()),
+    "torch_functions.py": lambda: _array_module(TORCH, BATCH, array_functions()),
+    "numpy_normalizations.py": lambda: _array_module(NUMPY, OTHERS, normalizations()),
+    "torch_normalizations.py": lambda: _array_module(TORCH, OTHERS, normalizations()),
     "oracle_functions.py": _oracle_module,
     "bound_functions.py": _bounds_module,
     "mutants.py": _mutants_index,

@@ -9,6 +9,8 @@ import sympy as sp
 from bnverify.codegen.arrays import print_function
 from bnverify.codegen.dialects import NUMPY
 from bnverify.codegen.functions import Function
+from bnverify.codegen.layouts import CHANNELS
+from bnverify.codegen.normalizations import layout_of
 from bnverify.errors import UsageError
 from bnverify.report.latex import latex, right_side, typed
 from bnverify.symbolic.certify import Certificate, certify
@@ -20,8 +22,8 @@ from bnverify.symbolic.registry import Derivation, LawEntry, derived, laws, name
 
 def listing() -> str:
     """Return the names of all derivations and laws, with their titles."""
-    entries = laws()
-    return "\n".join(f"{n:24} {entries[n].statement if n in entries else derived(n).title}" for n in names())
+    entries, width = laws(), max(map(len, names()))
+    return "\n".join(f"{n:{width}} {entries[n].statement if n in entries else derived(n).title}" for n in names())
 
 
 def render(name: str, form: str) -> str:
@@ -90,13 +92,13 @@ def _program_latex(entry: Derivation, certificate: Certificate) -> str:
 def _program_python(entry: Derivation, certificate: Certificate) -> str:
     program = entry.program
     parameters = tuple(s.name for s in sorted(program.inputs, key=lambda s: (-len(program.axes[s]), s.name)))
-    if any(not program.axes[s] <= {"i", "c"} for s in program.axes):
+    layout = layout_of(entry.name)
+    if layout is CHANNELS and any(not program.axes[s] <= {"i", "c"} for s in program.axes):
         raise UsageError(f"derive {entry.name}: only programs over one layer are printed as Python; use text or latex")
-    function = Function(
-        entry.name, program, parameters, tuple(s.name for s in program.outputs), entry.title + ".", entry.source
-    )
+    returns = tuple(s.name for s in program.outputs)
+    function = Function(entry.name, program, parameters, returns, entry.title + ".", entry.source, layout)
     head = [f"# {line}" for line in _certificate_lines(certificate)]
-    return "\n".join([*head, *NUMPY.imports, "", "", *print_function(function, NUMPY)])
+    return "\n".join([*head, *NUMPY.imports([layout.helper]), "", "", *print_function(function, NUMPY)])
 
 
 def _certificate_lines(certificate: Certificate) -> list[str]:

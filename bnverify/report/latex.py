@@ -25,6 +25,13 @@ GREEK: Mapping[str, str] = {
     "update_rate": "a",
     "correction": r"\kappa",
     "step": "k",
+    **{f"{kind}_mean": r"\mu" for kind in ("case", "group", "instance", "step")},
+    **{f"{kind}_var": r"\sigma^2" for kind in ("case", "group", "instance", "step")},
+    "mean_square": r"\overline{x^2}",
+    "inv_rms": "r^{-1}",
+    "inv_norm": r"\|v\|^{-1}",
+    **{f"{name}_square": rf"\|{name}\|^2" for name in "vwh"},
+    **{f"inv_{name}_norm": rf"\|{name}\|^{{-1}}" for name in "wh"},
 }
 """The paper's letters for the names of code."""
 _PREFIXES: Mapping[str, str] = {

@@ -50,6 +50,28 @@ def closed_form(
     return result
 
 
+def closed_forms(staged: Program, outputs: Sequence[str], *, using: Sequence[str], name: str) -> Program:
+    """Return a program for ``outputs``, the closed form of each worked out alone, so that each has coordinates of its own.
+
+    The gradients by x and by beta want dy centred over different indices. What several of them need stands once.
+
+    Raises:
+        SymbolicError: as ``closed_form``, or two of them give one name to different things.
+    """
+    body: dict[Statement, None] = {}
+    axes = {s: staged.axes[s] for s in staged.inputs}
+    for output in outputs:
+        part = staged.needed_for([staged.symbol(output)])
+        found = closed_form(
+            part, [output], using=[n for n in using if n in map(str, part.axes)], name=name, new_sums=True
+        )
+        body |= dict.fromkeys(found.body)
+        axes |= found.axes
+    result = Program(name, staged.inputs, tuple(body), tuple(staged.symbol(o) for o in outputs), axes, staged.sizes)
+    _require_same(result, staged, outputs)
+    return result
+
+
 class _Desk:
     """What has a name so far, with its normal form, and the statements that gave it one."""
 
@@ -116,6 +138,8 @@ class _Desk:
             self._name_mean(leaves[coordinate])
         elif coordinate in self.here.atom_body:
             self._name_sum(coordinate)
+        elif coordinate in self.here.contractions.values():
+            self._name_contraction(coordinate)
         else:
             raise SymbolicError(f"{coordinate} is no sum of inputs, and no name can be given to it")
 
@@ -130,6 +154,12 @@ class _Desk:
     def _name_centre(self, leaf: sp.Symbol) -> None:
         difference = self.written(self.here.centre_of[leaf])
         self.add(Statement(real(f"centred_{leaf}"), difference), self.here.centre_of[leaf])
+
+    def _name_contraction(self, name: sp.Symbol) -> None:
+        """Name the sum of a product of inputs that the normal form took for a value of its own."""
+        over, factors = next(key for key, known in self.here.contractions.items() if known == name)
+        words = sorted(map(str, factors))
+        self.add(Statement(real("_".join(["sum", *words])), sp.Mul(*factors), over), name)
 
     def _name_sum(self, atom: sp.Symbol) -> None:
         """Name the sum of a product, each factor of it being a name that is centred already."""

@@ -272,17 +272,18 @@ class Coordinates:
         return self.atoms[over, monomial]
 
     def _contraction(self, name: sp.Symbol, value: sp.Expr, over: Indices) -> sp.Expr | None:
-        """Register ``name = sum of a product of plain leaves`` as a leaf with a rule to recognize it."""
-        factors = frozenset(sp.Mul.make_args(value))
-        if not over or len(factors) < 2 or not factors <= self.leaves or factors & set(self.centred):
+        """Register ``name = sum of a product of plain leaves``, less what comes out of the sum, as a leaf with a rule."""
+        factors = frozenset(f for f in sp.Mul.make_args(value) if self.axes_of(f) & over)
+        if len(factors) < 2 or not self.leaves.issuperset(sp.Mul.make_args(value)) or factors & set(self.centred):
             return None
+        inside = sp.Mul(*factors)
         if (over, factors) not in self.contractions:
-            if name in self.axes:  # the name is an input's, or that of another product
+            if name in self.axes or inside != value:  # the name is an input's, or that of another product
                 name = real(f"{name}[{'*'.join(sorted(map(str, factors)))}]")
-            self._make(name, self.axes_of(value) - over)
+            self._make(name, self.axes_of(inside) - over)
             self.contractions[over, factors] = name
         self._use("contraction")
-        return self._leaf(self.contractions[over, factors], self.axes_of(value) - over)
+        return value / inside * self._leaf(self.contractions[over, factors], self.axes_of(inside) - over)
 
     def _reciprocal(self, base: sp.Expr) -> sp.Expr:
         """Return 1/base with base factored: powers of symbols, and an opaque symbol for the reciprocal of a sum."""

@@ -31,6 +31,8 @@ class Derivation:
     tangents: Mapping[str, str] | None = None
     """Where the program is a derivative along a direction: each input's name mapped to that of its tangent; then
     ``derivative`` maps the tangent of an output to that output."""
+    counted: str = "i"
+    """The index that normalization sums over, of which the explicit Jacobian has 1, 2, 3 and 4 places."""
 
     @property
     def program(self) -> Program:
@@ -73,6 +75,7 @@ def derivation(
     derivative: Mapping[str, str] | None = None,
     upstream: Mapping[str, str] | None = None,
     tangents: Mapping[str, str] | None = None,
+    counted: str = "i",
 ) -> Callable[[Build], Build]:
     """Register a function that builds a program from the programs named in ``of``, as a test receives its fixtures.
 
@@ -83,7 +86,7 @@ def derivation(
     def register(build: Build) -> Build:
         _require_free(name)
         _derivations[name] = Derivation(
-            name, title, source, _names(of), build, derivative, upstream or {"y": "dy"}, tangents
+            name, title, source, _names(of), build, derivative, upstream or {"y": "dy"}, tangents, counted
         )
         return build
 
