@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bnverify.claims.claim import Claim, Part, stated
 from bnverify.claims.counterexamples import Counterexample, smallest
-from bnverify.claims.measuring import Committed, committed
+from bnverify.claims.measuring import Record, committed, committed_names
 from bnverify.claims.verifying import points
 from bnverify.symbolic.proof import Equation, Proof
 from bnverify.symbolic.registry import derived
@@ -43,7 +43,7 @@ class Settled:
     claim: Claim
     verdict: str
     parts: tuple[SettledPart, ...]
-    measured: tuple[Committed, ...]
+    measured: tuple[Record, ...]
     seconds: float
 
     def of_kind(self, kind: str) -> list[SettledPart]:
@@ -77,7 +77,7 @@ def settle(claim: Claim) -> Settled:
     """
     started = time.perf_counter()
     parts = tuple(_settled(part) for part in claim.parts)
-    measured = tuple(found for name in claim.experiments if (found := committed(name)) is not None)
+    measured = tuple(committed(name) for name in claim.experiments if name in committed_names())
     verdict = _verdict(claim, parts, measured)
     return Settled(claim, verdict, parts, measured, time.perf_counter() - started)
 
@@ -103,7 +103,7 @@ def letters_of(part: Part) -> str:
     return "".join(dict.fromkeys([letter for program in programs for letter in program.sizes] + ["r"]))
 
 
-def _verdict(claim: Claim, parts: tuple[SettledPart, ...], measured: tuple[Committed, ...]) -> str:
+def _verdict(claim: Claim, parts: tuple[SettledPart, ...], measured: tuple[Record, ...]) -> str:
     by_kind: Mapping[str, list[SettledPart]] = {
         kind: [one for one in parts if one.part.kind == kind] for kind in ("printed", "condition", "exact", "right")
     }

@@ -47,14 +47,30 @@ def evaluate(
         raise UnknownSymbolError(f"{', '.join(missing)} in {expr} has no value")
     if expr.is_Integer:
         return np.asarray(number(int(expr)))
-    rewritten = expr.replace(lambda e: isinstance(e, sp.Pow) and (e.exp.is_negative or not e.exp.is_Integer), _power)
-    fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
-    names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}
-    constants = [number(int(r.p)) / number(int(r.q)) for r in fractions]
-    compiled = sp.lambdify(
-        [*symbols, *names.values()], rewritten.xreplace(names), modules=[{"reciprocal": lambda a: 1 / a}, *functions]
-    )
-    return np.asarray(compiled(*(env[s] for s in symbols), *constants))
+    call, fractions = _compiled(expr, tuple(symbols), functions)
+    return np.asarray(call(*(env[s] for s in symbols), *(number(int(r.p)) / number(int(r.q)) for r in fractions)))
+
+
+_known: dict[tuple[sp.Expr, int], tuple[Any, Sequence[sp.Rational], Sequence[Any]]] = {}
+"""What was compiled, by expression and by the functions, which are kept so that no other ones get their number."""
+
+
+def _compiled(
+    expr: sp.Expr, symbols: tuple[sp.Symbol, ...], functions: Sequence[Any]
+) -> tuple[Any, Sequence[sp.Rational]]:
+    """Return a function of the symbols' values and of those of the fractions in an expression, and these fractions."""
+    key = (expr, id(functions))
+    if key not in _known:
+        rewritten = expr.replace(
+            lambda e: isinstance(e, sp.Pow) and (e.exp.is_negative or not e.exp.is_Integer), _power
+        )
+        fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
+        names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}
+        modules = [{"reciprocal": lambda a: 1 / a}, *functions]
+        call = sp.lambdify([*symbols, *names.values()], rewritten.xreplace(names), modules=modules)
+        _known[key] = call, fractions, functions
+    call, fractions, _ = _known[key]
+    return call, fractions
 
 
 def _power(power: sp.Pow) -> sp.Expr:
