@@ -28,9 +28,10 @@ import numpy.typing as npt
 
 from bnverify.claims.chart_parts import COLOURS, curve, frame, room
 from bnverify.claims.counted import Counted, Rows, Tally, normalized, whitened
-from bnverify.claims.digit_sets import CLASSES, Digits, cross_entropy, digits, one_hot, softmax
+from bnverify.claims.digit_sets import Digits, digits
 from bnverify.claims.experiment import Experiment, Finding, Measured, register
 from bnverify.claims.intervals import Estimate, geometric_mean, mean, slope
+from bnverify.claims.linear_models import FLOOR, correlations, left_after_one_step, steps_to, train
 from bnverify.claims.summaries import geometric_band, places
 
 Array = npt.NDArray[np.float64]
@@ -38,10 +39,6 @@ KINDS = ("raw", "per feature", "whitened")
 FEATURES, BATCH = (4, 8, 16, 32, 64), 128
 TIMED, ROWS, REPEATS = (256, 512, 1024), 2048, 5
 COUNT, SEEDS, STEPS, GOAL = 600, 10, 1500, 0.3
-FLOOR = 1e-6
-"""Principal components whose variance is below this share of the largest are left out: pixels at the rim are constant."""
-
-
 ROUNDING = COUNT * 2.0**-53 / FLOOR
 """How far whitening is from exact by rounding: sums of COUNT terms, scaled up by the smallest component that is kept."""
 
@@ -104,36 +101,6 @@ def seconds(work: Callable[[Array], Callable[[Array], Array]], d: int, rows: int
     return min(spent)
 
 
-def correlations(x: Array) -> tuple[float, float]:
-    """Return the largest absolute correlation of two different features of x: (N, d), and the root mean square of all."""
-    x = x[:, x.std(axis=0) > 0]
-    table = np.asarray(np.corrcoef(x, rowvar=False), np.float64)
-    others = table[np.triu_indices(x.shape[1], 1)]
-    return float(np.abs(others).max()), float(np.sqrt((others**2).mean()))
-
-
-def train(x: Array, labels: npt.NDArray[np.int64], steps: int) -> tuple[Array, Array, float]:
-    """Return the losses of softmax regression by gradient descent at the rate 1/L, the last weights, the condition number."""
-    inputs = np.column_stack([x, np.ones(len(x))])
-    values = np.linalg.eigvalsh(inputs.T @ inputs / len(x))
-    rate, targets = 1 / (values[-1] / 2), one_hot(labels)
-    W, losses = np.zeros((inputs.shape[1], CLASSES)), []
-    for _ in range(steps):
-        logits = inputs @ W
-        losses.append(cross_entropy(logits, labels))
-        W = W - rate * (inputs.T @ (softmax(logits) - targets)) / len(x)
-    real = values[values > FLOOR * values[-1]]
-    return np.array(losses), W, float(real[-1] / real[0])
-
-
-def left_after_one_step(x: Array, labels: npt.NDArray[np.int64]) -> float:
-    """Return how much of the gradient of least squares one step from 0 at the rate 1/L leaves, as a share of its norm."""
-    inputs = np.column_stack([x, np.ones(len(x))])
-    moments, first = inputs.T @ inputs / len(x), inputs.T @ one_hot(labels) / len(x)
-    W = first / np.linalg.eigvalsh(moments)[-1]
-    return float(np.linalg.norm(moments @ W - first) / np.linalg.norm(first))
-
-
 @dataclass(frozen=True)
 class Learnt:
     """What one kind of input gave on one split of the digits."""
@@ -168,12 +135,6 @@ def learn(data: Digits, steps: int) -> dict[str, Learnt]:
             left_after_one_step(x, data.labels),
         )
     return found
-
-
-def steps_to(losses: Array, goal: float) -> float:
-    """Return how many steps the loss needs to fall to the goal; one more than there were if it does not."""
-    reached = np.flatnonzero(losses <= goal)
-    return float(reached[0] if len(reached) else len(losses))
 
 
 def judge_speed(
