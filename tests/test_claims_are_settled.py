@@ -1,4 +1,4 @@
-"""A claim's verdict follows from its parts: proofs for every m, counterexamples in exact numbers, experiments; else it is open."""
+"""A verdict follows from the parts: proofs for every m, exact counterexamples, experiments; else the claim is open."""
 
 from __future__ import annotations
 
