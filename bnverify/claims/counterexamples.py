@@ -25,6 +25,8 @@ COUNTS = (1, 2, 3, 4)
 MOST = 12
 """How many values an array may have."""
 TRIES = 16
+GENERIC = 4
+"""How many draws tell whether values of some lengths can be a counterexample to an equation at all."""
 COMPARED = 4
 """Of so many counterexamples of one size the one that is written the shortest is taken."""
 COPIES = "r"
@@ -58,12 +60,37 @@ def smallest(law: State, what: str, letters: str) -> Counterexample | None:
     Raises:
         CheckerError: the two evaluations contradict each other.
     """
-    for lengths in _lengths(letters):
-        for largest in LARGEST:
-            found = list(_found(law, what, lengths, largest))
-            if found:
-                return min(found, key=lambda one: (len(str(one)), str(one)))
+    every = list(_lengths(letters))
+    judged = [(lengths, _may_fail(law, what, lengths)) for lengths in every]
+    promising = [lengths for lengths, fails in judged if fails is True] or every
+    places = [(lengths, largest) for lengths in promising for largest in LARGEST]
+    unclear = [(lengths, largest) for largest in LARGEST for lengths in every]
+    for lengths, largest in unclear if all(fails is None for _, fails in judged) else places:
+        found = list(_found(law, what, lengths, largest))
+        if found:
+            return min(found, key=lambda one: (len(str(one)), str(one)))
     return None
+
+
+def _may_fail(law: State, what: str, lengths: Mapping[str, int]) -> bool | None:
+    """Return whether one of a few draws of larger numbers fails, or None where they do not tell.
+
+    Where an equation holds for these, few others break it. An inequality may break at few places only.
+    """
+    judged = []
+    for seed in range(TRIES, TRIES + GENERIC):
+        draw = small(seed, LARGEST[-1])
+        try:
+            with mpmath.workdps(DIGITS):
+                trials = read(law, DIGITS_50, lengths, draw).trials[what]
+        except ZeroDivisionError:
+            continue
+        if any(trial.ordered for trial in trials):
+            return None
+        judged.append(any(worst(trial) is not None for trial in trials))
+        if judged[-1]:
+            return True
+    return False if judged else None
 
 
 def _lengths(letters: str) -> Iterator[Mapping[str, int]]:
@@ -95,14 +122,16 @@ def _found(law: State, what: str, lengths: Mapping[str, int], largest: int) -> I
 def small(seed: int, largest: int) -> Draw:
     """Return what draws whole numbers up to a largest one, each name its own, whenever it is asked for.
 
-    The first half of the seeds leaves gamma, beta and eps what says the least.
+    A single number may be one more, so that a factor that has to be 2 is met among the smallest values. The first half of
+    the seeds leaves gamma, beta and eps what says the least.
     """
 
     def draw(name: str, shape: tuple[int, ...], sign: str) -> Any:
         if name in PLAIN and seed < TRIES // 2:
             return np.full(shape, WHOLE * PLAIN[name])
-        low = {"positive": 1, "nonnegative": 0}.get(sign, -largest)
-        high = -1 if sign == "negative" else largest
+        most = largest + 1 if math.prod(shape) == 1 else largest
+        low = {"positive": 1, "nonnegative": 0}.get(sign, -most)
+        high = -1 if sign == "negative" else most
         generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
         return WHOLE * generator.integers(low, high + 1, size=shape)
 
