@@ -60,37 +60,38 @@ def smallest(law: State, what: str, letters: str) -> Counterexample | None:
     Raises:
         CheckerError: the two evaluations contradict each other.
     """
-    every = list(_lengths(letters))
-    judged = [(lengths, _may_fail(law, what, lengths)) for lengths in every]
-    promising = [lengths for lengths, fails in judged if fails is True] or every
-    places = [(lengths, largest) for lengths in promising for largest in LARGEST]
-    unclear = [(lengths, largest) for largest in LARGEST for lengths in every]
-    for lengths, largest in unclear if all(fails is None for _, fails in judged) else places:
+    for lengths, largest in itertools.chain(_promising(law, what, letters), _all_places(letters)):
         found = list(_found(law, what, lengths, largest))
         if found:
             return min(found, key=lambda one: (len(str(one)), str(one)))
     return None
 
 
-def _may_fail(law: State, what: str, lengths: Mapping[str, int]) -> bool | None:
-    """Return whether one of a few draws of larger numbers fails, or None where they do not tell.
+def _all_places(letters: str) -> Iterator[tuple[Mapping[str, int], int]]:
+    """Yield every choice of lengths and of a largest number, the smallest numbers first."""
+    return ((lengths, largest) for largest in LARGEST for lengths in _lengths(letters))
 
-    Where an equation holds for these, few others break it. An inequality may break at few places only.
+
+def _promising(law: State, what: str, letters: str) -> Iterator[tuple[Mapping[str, int], int]]:
+    """Yield lengths for which an equation fails somewhere, the fewest values first, each with larger and larger numbers.
+
+    Where an equation holds for a few draws of larger numbers, few others break it. An inequality may break at few places
+    of any lengths, so that of these nothing is known beforehand.
     """
-    judged = []
-    for seed in range(TRIES, TRIES + GENERIC):
-        draw = small(seed, LARGEST[-1])
-        try:
-            with mpmath.workdps(DIGITS):
-                trials = read(law, DIGITS_50, lengths, draw).trials[what]
-        except ZeroDivisionError:
-            continue
-        if any(trial.ordered for trial in trials):
-            return None
-        judged.append(any(worst(trial) is not None for trial in trials))
-        if judged[-1]:
-            return True
-    return False if judged else None
+    draws = [small(seed, LARGEST[-1]) for seed in range(TRIES, TRIES + GENERIC)]
+    for lengths in _lengths(letters):
+        if _ordered(law, what, lengths, draws[0]):
+            return
+        if any(_fails(law, what, lengths, draw) for draw in draws):
+            yield from ((lengths, largest) for largest in LARGEST)
+
+
+def _ordered(law: State, what: str, lengths: Mapping[str, int], draw: Draw) -> bool:
+    """Return whether a claim is seen to be an inequality."""
+    try:
+        return any(trial.ordered for trial in read(law, DIGITS_50, lengths, draw).trials[what])
+    except ZeroDivisionError:
+        return False
 
 
 def _lengths(letters: str) -> Iterator[Mapping[str, int]]:

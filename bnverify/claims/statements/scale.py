@@ -211,7 +211,7 @@ def a7_relative(p: Setting, backward: Program) -> None:
 
 @A7.right("at eps = 0 the step of aW is 1/a as long as that of W, and 1/a² next to its weight", of="linear_backward")
 def a7_right(p: Setting, backward: Program) -> None:
-    a, w, eta = p.value("a", sign="positive"), p.value("W", "ck"), p.value("eta")
+    a, w, eta = p.value("a", sign="positive"), p.value("W", "ck"), p.value("eta", sign="positive")
     scaled, plain = eta * p.run(backward, W=a * w, eps=0).dW, eta * p.run(backward, eps=0).dW
     length, short, long = p.total(w**2, "ck"), p.total(scaled**2, "ck"), p.total(plain**2, "ck")
     p.equal("step² = step²/a²", short, long / a**2)
@@ -235,7 +235,7 @@ def a7_without_normalization(p: Setting, backward: Program) -> None:
 )
 def a7_lengths(p: Setting, backward: Program) -> None:
     """The equation holds for every a > 0; then a = 1 + b with b >= 0."""
-    a, w, eta = p.value("a", sign="positive"), p.value("W", "ck"), p.value("eta")
+    a, w, eta = p.value("a", sign="positive"), p.value("W", "ck"), p.value("eta", sign="positive")
     scaled, plain = p.run(backward, W=a * w, eps=0), p.run(backward, eps=0)
     length, step = p.total(w**2, "k"), p.total((eta * plain.dW) ** 2, "k")
     moved = p.total((a * w - eta * scaled.dW) ** 2, "k")
