@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bnverify.claims.digits import Split
+
 Parameters = dict[str, "Tensor"]
 Statistics = list[tuple["Tensor", "Tensor"]]
 """For each hidden layer batch_mean and batch_var, each (S, 1, D)."""
@@ -23,6 +25,21 @@ WEIGHT_STREAM, BATCH_STREAM, DROPOUT_STREAM = 102, 103, 104
 """Second parts of the keys of the generators that draw weights, mini-batches and the units that are dropped."""
 GAIN = {"relu": 2**0.5, "tanh": 1.0, "sigmoid": 1.0}
 """Weights are drawn from N(0, gain^2/D_in): He et al. (2015) for ReLU, LeCun et al. (1998) for the others."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Seeds, training images, steps of training, and the first seed."""
+
+    seeds: int
+    images: int
+    steps: int
+    first_seed: int = 0
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds themselves."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 @dataclass(frozen=True)
@@ -206,3 +223,31 @@ class Momentum:
             for name, value in self.values.items():
                 self.velocity[name].mul_(self.momentum).add_(slopes[name])
                 value.sub_(self.rate * self.velocity[name])
+
+
+def trained(
+    network: Network,
+    values: Parameters,
+    data: Split,
+    size: Size,
+    *,
+    rate: float,
+    batch: int,
+    momentum: float = 0.9,
+    drop: Callable[[Tensor], Tensor] | None = None,
+) -> Parameters:
+    """Train the members by mini-batches of cross-entropy, in place, and return them."""
+    descent = Momentum(values, rate, momentum)
+    for indices in minibatches(size.all_seeds, data.labels.shape[1], batch, size.steps):
+        x, labels = gather(data.images, indices), gather(data.labels, indices)
+        descent.step(gradients(losses(forward(network, values, x, drop=drop).logits, labels).sum(), values))
+    return values
+
+
+def inference(network: Network, values: Parameters, data: Split, *, on_test: bool) -> Tensor:
+    """Return the logits of test or training images with the statistics of all training images."""
+    import torch
+
+    images = data.test_images if on_test else data.images
+    with torch.no_grad():
+        return forward(network, values, images, statistics=population(network, values, data.images)).logits

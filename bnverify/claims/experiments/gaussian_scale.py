@@ -166,11 +166,12 @@ def finding(biases: list[Estimate], efficiencies: list[Estimate], others: list[E
     seen = "sigma sqrt((m-1)/m), as the exact law says" if holds else "not sigma sqrt((m-1)/m), as the law says"
     return Finding(
         holds,
-        f"For normal data the estimate's mean is {seen}: over sigma it measures {shown(biases[0], 4)} at m = {COUNTS[0]} and "
-        f"{shown(biases[-1], 4)} at m = {COUNTS[-1]}, so that it is unbiased only in the limit; its efficiency against the "
-        f"sample standard deviation is {shown(efficiencies[-1])} at m = {COUNTS[-1]} (limit 1/(pi-2) = 0.876). For data "
-        f"that are not normal it does not tend to sigma: from {shown(low)} times sigma ({low.name.split(', ')[1]}) to "
-        f"{shown(high)} ({high.name.split(', ')[1]}); no distribution exceeds sqrt(pi/2) = 1.25.",
+        f"For normal data the estimate's mean is {seen}: over sigma it measures {shown(biases[0], 4)} at m = "
+        f"{COUNTS[0]} and {shown(biases[-1], 4)} at m = {COUNTS[-1]}, so that it is unbiased only in the limit; its "
+        f"efficiency against the sample standard deviation is {shown(efficiencies[-1])} at m = {COUNTS[-1]} (limit "
+        f"1/(pi-2) = 0.876). For data that are not normal it does not tend to sigma: from {shown(low)} times sigma "
+        f"({low.name.split(', ')[1]}) to {shown(high)} ({high.name.split(', ')[1]}); no distribution exceeds "
+        "sqrt(pi/2) = 1.25.",
     )
 
 
@@ -200,10 +201,11 @@ EXPERIMENT = register(
         "The mean absolute deviation as an estimate of sigma",
         "the mean of sqrt(pi/2) mean|x - mean| over sigma, and its efficiency against the sample standard deviation",
         f"Batches of m = {', '.join(map(str, COUNTS))} standard normal values in float64; {FULL.groups} groups of "
-        f"{FULL.numbers}//m batches, group k drawn by numpy.random.default_rng([0, k]), for each m in this order and then "
-        f"for the other distributions ({', '.join(OTHERS)}), {FULL.numbers} values each. Estimates are means over groups with "
-        "Student's interval. Supported if over all m bias and efficiency agree with the exact laws: no more laws outside "
-        "their 95 % intervals than the binomial law's 99 % quantile, and none by more than the interval's width.",
+        f"{FULL.numbers}//m batches, group k drawn by numpy.random.default_rng([0, k]), for each m in this order and "
+        f"then for the other distributions ({', '.join(OTHERS)}), {FULL.numbers} values each. Estimates are means "
+        "over groups with Student's interval. Supported if over all m bias and efficiency agree with the exact "
+        "laws: no more laws outside their 95 % intervals than the binomial law's 99 % quantile, and none by more "
+        "than the interval's width.",
         lambda smoke: conclude(measure(SMOKE if smoke else FULL)),
         draw,
     )

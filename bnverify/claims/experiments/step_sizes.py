@@ -24,6 +24,7 @@ import numpy.typing as npt
 from bnverify.claims import digits, ensembles
 from bnverify.claims.agreement import difference, shown
 from bnverify.claims.curves import COLOURS, curve, draw_curve
+from bnverify.claims.ensembles import Size
 from bnverify.claims.experiment import Experiment, Finding, Measured, register
 from bnverify.claims.intervals import Estimate, geometric_mean, mean, share
 
@@ -35,21 +36,6 @@ PLAIN = ensembles.Network(widths=(digits.PIXELS, 32, 32, digits.CLASSES), eps=0.
 SINGLE = ensembles.Network(widths=(digits.PIXELS, 32, digits.CLASSES), normalization="before")
 EPS = 2.0**-17
 """Close to 1e-5; eps/a^2 is exact."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """Seeds, training images, steps of training, and the first seed."""
-
-    seeds: int
-    images: int
-    steps: int
-    first_seed: int = 0
-
-    @property
-    def all_seeds(self) -> range:
-        """The seeds themselves."""
-        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 FULL, SMOKE = Size(20, 1000, 1000), Size(3, 128, 24)
@@ -165,12 +151,13 @@ def finding(law: Estimate, found: Mapping[tuple[str, str], Estimate], gaps: list
     exact = "to the bit" if law.value == 0 else f"but for {law.value:.2g} of the entries"
     return Finding(
         first.high < 0 and last.high < 0,
-        f"With BN the step of a weight of scale a is 1/a times as long, relative to the weight 1/a^2 times (eps = 0; with eps "
-        f"replaced by eps/a^2 the law holds {exact}). So the relative pace at the first step goes as a to the power "
-        f"{shown(found['first', 'with'])} with BN and {shown(found['first', 'without'])} without: {at_first} over scales. "
-        f"In training short weights grow until they forget their scale; at the last steps the exponents are "
-        f"{shown(found['last', 'with'])} and {shown(found['last', 'without'])}: {at_last} with BN. What BN removes is the "
-        "dependence on the scale of the other layers, not on the weight's own.",
+        "With BN the step of a weight of scale a is 1/a times as long, relative to the weight 1/a^2 times (eps = 0; "
+        f"with eps replaced by eps/a^2 the law holds {exact}). So the relative pace at the first step goes as a to "
+        f"the power {shown(found['first', 'with'])} with BN and {shown(found['first', 'without'])} without: "
+        f"{at_first} over scales. In training short weights grow until they forget their scale; at the last steps "
+        f"the exponents are {shown(found['last', 'with'])} and {shown(found['last', 'without'])}: {at_last} with BN. "
+        "What BN removes is the dependence on the scale of the other layers (by the same law), not on the weight's "
+        "own.",
     )
 
 
@@ -191,13 +178,14 @@ EXPERIMENT = register(
         ("A7",),
         "Steps of weights of different scale",
         "rate |gradient| / |weight| of the first layer as a function of the factor a on its initial weight",
-        f"Digits, {FULL.images} training images drawn for each of the seeds 0 to {FULL.seeds - 1}; a fully connected network "
-        f"of widths {PLAIN.widths}, ReLU, BN before it or none, eps = 0, weights N(0, 2/width below), float32; the first "
-        f"layer's weight times a = 2^-4 ... 2^4; gradient descent at rate {RATE}, batches of {BATCH}, {FULL.steps} steps, "
-        f"cross-entropy. Pace: relative step at the first step, and its geometric mean over the last {LAST}. Exponent: a "
-        "seed's least squares slope of log pace against log a; Student's intervals over seeds. The law is compared to the "
-        f"bit in a network of one hidden layer on {BATCH} images at eps = 0 and 2^-17. Supported if with BN the exponent is smaller in size than without, "
-        "by paired intervals, at the first step and at the last ones.",
+        f"Digits, {FULL.images} training images drawn for each of the seeds 0 to {FULL.seeds - 1}; a fully connected "
+        f"network of widths {PLAIN.widths}, ReLU, BN before it or none, eps = 0, weights N(0, 2/width below), "
+        f"float32; the first layer's weight times a = 2^-4 ... 2^4; gradient descent at rate {RATE}, batches of "
+        f"{BATCH}, {FULL.steps} steps, cross-entropy. Pace: relative step at the first step, and its geometric mean "
+        f"over the last {LAST}. Exponent: a seed's least squares slope of log pace against log a; Student's "
+        f"intervals over seeds. The law is compared to the bit in a network of one hidden layer on {BATCH} images at "
+        "eps = 0 and 2^-17. Supported if with BN the exponent is smaller in size than without, by paired intervals, "
+        "at the first step and at the last ones.",
         lambda smoke: conclude(measure(SMOKE if smoke else FULL)),
         draw,
     )
