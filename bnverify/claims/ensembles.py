@@ -235,12 +235,14 @@ def trained(
     batch: int,
     momentum: float = 0.9,
     drop: Callable[[Tensor], Tensor] | None = None,
+    frozen: tuple[str, ...] = (),
 ) -> Parameters:
-    """Train the members by mini-batches of cross-entropy, in place, and return them."""
-    descent = Momentum(values, rate, momentum)
+    """Train the members by mini-batches of cross-entropy, in place, and return them; frozen: beginnings of names."""
+    moving = {name: value for name, value in values.items() if not name.startswith(frozen)}
+    descent = Momentum(moving, rate, momentum)
     for indices in minibatches(size.all_seeds, data.labels.shape[1], batch, size.steps):
         x, labels = gather(data.images, indices), gather(data.labels, indices)
-        descent.step(gradients(losses(forward(network, values, x, drop=drop).logits, labels).sum(), values))
+        descent.step(gradients(losses(forward(network, values, x, drop=drop).logits, labels).sum(), moving))
     return values
 
 
