@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def stack(seed: int) -> tuple[float, dict[tuple[float, int], float]]:
     generator = np.random.default_rng([seed, STREAM])
     x = generator.normal(size=(CASES, INPUTS))
     widths = [INPUTS, *([WIDTH] * DEPTHS[-1])]
-    weights = [generator.normal(size=pair) for pair in zip(widths, widths[1:], strict=False)]
+    weights = [generator.normal(size=pair) for pair in pairwise(widths)]
     parts: dict[tuple[float, int], float] = {}
     shares: list[float] = []
     for gamma in (1.0, GAMMA):
@@ -119,7 +120,7 @@ def finding(
     """Return what was found of E5: lost means that no problem is solved better than by chance, an error of 1/2."""
     most = linear.low > 0.5
     learned = [task for task in TASKS if errors[task, "without second transform"].high < 0.5]
-    sentence = "is solved" if learned else "is not solved"
+    sentence = f"The problem {' and '.join(learned)} is solved" if learned else "Neither problem is solved"
     figures = "; ".join(
         f"{task}: {shown(errors[task, 'without second transform'], 2, factor=100, unit=' %')} without, "
         f"{shown(errors[task, 'with second transform'], 2, factor=100, unit=' %')} with the second transform"
@@ -134,7 +135,7 @@ def finding(
         f"{100 * sigmoids.nonlinear_part():.2g} %; at gamma = {GAMMA:g} "
         f"{shown(parts[GAMMA, 1], 2, factor=100, unit=' %')}). It adds up with depth: "
         f"{shown(parts[1.0, DEPTHS[-1]], 2, factor=100, unit=' %')} after {DEPTHS[-1]} layers. "
-        f"{', '.join(learned) or 'Neither problem'} {sentence} without the second transform (test errors, "
+        f"{sentence} without the second transform (test errors, "
         f"{figures}). What is lost for certain is beta: on symmetric data the network stays odd up to a constant.",
     )
 
@@ -143,14 +144,15 @@ def draw(measured: Measured, figure: Any) -> None:
     """Draw the nonlinear part against depth, and the errors on both problems."""
     left, right = figure.subplots(1, 2)
     for gamma, colour, label in ((1.0, "with", "γ = 1"), (GAMMA, "without", f"γ = {GAMMA:g}")):
-        draw_curve(left, measured.series, f"gamma {gamma:g}", label, COLOURS[colour], at=2)
-    left.set(xscale="log", xlabel="layers", ylabel="part of variance that is not linear in x", ylim=(0, 1.1))
+        draw_curve(left, measured.series, f"gamma {gamma:g}", label, COLOURS[colour], at=3)
+    left.set(xlabel="layers", ylabel="part of variance that is not linear in x", ylim=(0, 1.1))
+    left.set_xscale("log", base=2)
     left.set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
     left.set_title("random weights")
     names = [f"{task}, {arm.split()[0]}" for task in TASKS for arm in FROZEN]
     bars(right, measured.series, "errors", names, [COLOURS["with"], COLOURS["without"]] * len(TASKS))
     right.axvline(0.5, color=COLOURS["law"], linestyle="--", linewidth=1)
-    right.set(xlabel="test error (dashed: chance)", title="with and without second transform", xlim=(-0.15, 0.75))
+    right.set(xlabel="test error (dashed: chance)", title="second transform", xlim=(-0.15, 0.85))
 
 
 EXPERIMENT = register(
