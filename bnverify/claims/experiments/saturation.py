@@ -130,7 +130,7 @@ def draw(measured: Measured, figure: Any) -> None:
         name, top = f"without, weights x {scale:g}", scale == SCALES[-1]
         draw_curve(axes, measured.series, name, f"without BN, weights × {scale:g}", COLOURS["without"], at=0, above=top)
         label = "with BN, weights × 1, 4, 16" if top else ""
-        draw_curve(axes, measured.series, f"with, weights x {scale:g}", label, COLOURS["with"], at=-1, above=False)
+        draw_curve(axes, measured.series, f"with, weights x {scale:g}", label, COLOURS["with"], at=0, above=False)
     draw_curve(axes, measured.series, "with, trained", "with BN, trained", COLOURS["third"], at=-1)
     axes.set(yscale="log", xlabel=f"hidden layer (the top one is {DEPTH})", ylabel="|gradient| / |gradient at the top|")
     axes.set_title("Sigmoid layers: with BN the gradient arrives")
