@@ -73,11 +73,11 @@ def fit(size: Size, normalization: str, rate: float, share: float) -> Fit:
     values = ensembles.parameters(network, size.all_seeds)
     drop = dropping(share, 1000 * ensembles.DROPOUT_STREAM + size.first_seed)
     ensembles.trained(network, values, data, size, rate=rate, batch=BATCH, drop=drop)
-    found = [
-        ensembles.errors(ensembles.inference(network, values, data, on_test=on_test), labels).numpy()
+    train, test = (
+        np.asarray(ensembles.errors(ensembles.inference(network, values, data, on_test=on_test), labels).numpy())
         for on_test, labels in ((False, data.labels), (True, data.test_labels))
-    ]
-    return Fit(*(np.asarray(column) for column in found), rate, share)
+    )
+    return Fit(train, test, rate, share)
 
 
 def chosen(size: Size, normalization: str, shares: Sequence[float]) -> tuple[float, float]:
