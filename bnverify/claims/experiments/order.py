@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 ORDERS = ("before", "after")
 RATE, BATCH = 0.05, 32
-FULL, SMOKE = Size(60, 500, 600), Size(3, 64, 12)
+FULL, SMOKE = Size(150, 500, 600), Size(3, 64, 12)
 
 
 @dataclass(frozen=True)

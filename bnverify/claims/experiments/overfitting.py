@@ -30,11 +30,11 @@ ARMS: Mapping[str, tuple[str, Sequence[float]]] = {
 }
 """Normalization, and the shares of hidden units to drop among which is chosen."""
 RATES = (0.01, 0.03, 0.1)
-WIDTHS = (digits.PIXELS, 100, 100, digits.CLASSES)
+WIDTHS = (digits.PIXELS, 64, 64, digits.CLASSES)
 BATCH = 25
-CHOOSING, CHOOSING_SEEDS = 500_000, 8
+CHOOSING, CHOOSING_SEEDS = 500_000, 24
 """The first of the seeds on which rate and share are chosen, and their number."""
-FULL, SMOKE = Size(40, 150, 800), Size(3, 50, 10)
+FULL, SMOKE = Size(100, 150, 600), Size(3, 50, 10)
 
 
 @dataclass(frozen=True)
