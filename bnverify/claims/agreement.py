@@ -22,7 +22,7 @@ def agreeing(estimates: Sequence[Estimate]) -> bool:
     """
     with_law = [estimate for estimate in estimates if estimate.law is not None]
     missed = [estimate for estimate in with_law if not estimate.agrees]
-    far = [estimate for estimate in missed if outside(estimate) > estimate.high - estimate.low]
+    far = [estimate for estimate in missed if not (outside(estimate) <= estimate.high - estimate.low)]
     allowed = int(stats.binom.ppf(1 - CHANCE, len(with_law), 1 - CONFIDENCE))
     return bool(with_law) and len(missed) <= allowed and not far
 

@@ -183,21 +183,17 @@ def finding(ratios: Mapping[str, Estimate], errors: Table, costs: Table, memory:
         f"{shown(errors[name, 0], 2, factor=100, unit=' %')} with one pair for all"
         for name, task in TASKS.items()
     )
-    where = (
-        "on both tasks"
-        if len(needed) == len(TASKS)
-        else f"on the task {needed[0]} alone"
-        if needed
-        else "on neither task"
-    )
+    where = f"on {' and '.join(needed)}" if needed else "on neither task"
+    enough = next(kept for kept in TASKS["sum"].kept[1:] if ("sum", kept) not in costs or costs["sum", kept].low <= 0)
     return Finding(
         differ and len(needed) == len(TASKS) and linear,
         f"The standard deviation of BN's input at the last step is {shown(ratios['sum'])} times that at the first "
         f"where all inputs are alike (task sum) and {shown(ratios['rows'])} times on the rows of digits. Sharing one "
         f"pair of statistics among all steps costs accuracy {where} (test errors, {figures}). Numbers kept are "
         f"{'exactly' if linear else 'not'} {2 * UNITS} a step, twice the units, so that memory is linear in the "
-        "number of steps. Statistics of its own are needed where the distributions of the steps differ enough to "
-        "matter, not by recurrence.",
+        "number of steps. Where inputs are alike only the first steps need their own: with "
+        f"{enough} apart and the later ones shared no cost is seen "
+        f"({shown(errors['sum', enough], 2, factor=100, unit=' %')}).",
     )
 
 
