@@ -183,11 +183,10 @@ def minibatches(seeds: Sequence[int], count: int, size: int, steps: int) -> Iter
 
     generators = [np.random.default_rng([seed, BATCH_STREAM]) for seed in seeds]
     within = count // size
-    for step in range(steps):
-        if step % within == 0:
-            order = torch.from_numpy(np.stack([generator.permutation(count) for generator in generators]))
-        place = step % within * size
-        yield order[:, place : place + size]
+    for epoch in range(-(-steps // within)):
+        order = torch.from_numpy(np.stack([generator.permutation(count) for generator in generators]))
+        for place in range(min(within, steps - epoch * within)):
+            yield order[:, place * size : (place + 1) * size]
 
 
 def gather(values: Tensor, indices: Tensor) -> Tensor:
@@ -221,11 +220,11 @@ class Momentum:
 
         with torch.no_grad():
             for name, value in self.values.items():
-                self.velocity[name].mul_(self.momentum).add_(slopes[name])
-                value.sub_(self.rate * self.velocity[name])
+                self.velocity[name] = self.momentum * self.velocity[name] + slopes[name]
+                value -= self.rate * self.velocity[name]
 
 
-def trained(
+def train(
     network: Network,
     values: Parameters,
     data: Split,
@@ -236,14 +235,13 @@ def trained(
     momentum: float = 0.9,
     drop: Callable[[Tensor], Tensor] | None = None,
     frozen: tuple[str, ...] = (),
-) -> Parameters:
-    """Train the members by mini-batches of cross-entropy, in place, and return them; frozen: beginnings of names."""
+) -> None:
+    """Train the members by mini-batches of cross-entropy, in place; frozen: beginnings of names that stay."""
     moving = {name: value for name, value in values.items() if not name.startswith(frozen)}
     descent = Momentum(moving, rate, momentum)
     for indices in minibatches(size.all_seeds, data.labels.shape[1], batch, size.steps):
         x, labels = gather(data.images, indices), gather(data.labels, indices)
         descent.step(gradients(losses(forward(network, values, x, drop=drop).logits, labels).sum(), moving))
-    return values
 
 
 def inference(network: Network, values: Parameters, data: Split, *, on_test: bool) -> Tensor:

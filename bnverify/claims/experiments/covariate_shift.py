@@ -1,8 +1,9 @@
 """Claim B15: internal covariate shift, with batch normalization and without it.
 
-Two measures. Movement: by how much one step moves the mean and the standard deviation, over fixed probe images, of what a unit
-receives, in units of that standard deviation; of z = W h, which BN receives, and of the activation's input, which with BN has
-mean beta and variance gamma^2 rho whatever the layers below do. Gradient shift (Santurkar et al. 2018, definition 2.1): the
+Movement: by how much one step moves the mean and the standard deviation, over fixed probe images, of what a unit receives,
+in units of that standard deviation. It is measured of z = W h, which BN receives; of the activation's input, which with BN
+has mean beta and variance gamma^2 rho whatever the layers below do; and of single values of it, image by image, for a
+distribution may stand still while all that make it up move. Gradient shift (Santurkar et al. 2018, definition 2.1): the
 distance of a layer's gradients before and after the layers below it have taken their step, in units of the gradient.
 """
 
@@ -28,7 +29,7 @@ DEPTH, RATE, BATCH, PROBE, EVERY = 5, 0.05, 64, 300, 10
 WIDTHS = (digits.PIXELS, *([64] * DEPTH), digits.CLASSES)
 EARLY = 20
 """The first steps, told apart too: later the arms have reached different losses, and the steps of a small loss are small."""
-PLACES = {"z": "z = W h", "activation_input": "activation's input"}
+PLACES = {"z": "z = W h", "activation_input": "activation's input", "single": "single values of it"}
 FULL, SMOKE = Size(20, 1000, 200), Size(3, 128, 20)
 
 
@@ -44,18 +45,23 @@ class Shift:
 
 
 def spots(network: ensembles.Network, values: ensembles.Parameters, probe: Any) -> dict[str, tuple[Any, Any]]:
-    """Return mean and standard deviation of every unit over the probe images, (seeds, layers, units), by place."""
+    """Return mean and standard deviation of every unit over the probe, (seeds, layers, units), by place; single values too."""
     import torch
 
     with torch.no_grad():
         layers = ensembles.forward(network, values, probe).layers
-        stacked = {place: torch.stack([getattr(layer, place) for layer in layers], 1).double() for place in PLACES}
-    return {place: (found.mean(2), found.std(2, correction=0)) for place, found in stacked.items()}
+        stacked = {
+            place: torch.stack([getattr(layer, place) for layer in layers], 1).double()
+            for place in ("z", "activation_input")
+        }
+    found = {place: (value.mean(2), value.std(2, correction=0)) for place, value in stacked.items()}
+    return {**found, "single": (stacked["activation_input"], found["activation_input"][1])}
 
 
 def moved(before: tuple[Any, Any], after: tuple[Any, Any]) -> Any:
-    """Return the movement, (seeds, layers): the root of its square's mean over units."""
-    squares = (after[0] - before[0]).square() + (after[1] - before[1]).square()
+    """Return the movement, (seeds, layers): the root of its square's mean over units, and over images for single values."""
+    squares, spread = (after[0] - before[0]).square(), (after[1] - before[1]).square()
+    squares = squares + spread if squares.dim() == spread.dim() else squares.mean(2)
     return (squares / before[1].square()).mean(2).sqrt()
 
 
@@ -176,17 +182,19 @@ def finding(
         f"Without BN the movement of the activations' inputs a step {grows} with depth, by {shown(deeper)} doublings "
         f"a layer (with BN {shown(growths['with', 'activation_input'])}). With BN, at the same rate, the movement of "
         f"the activation's input is {told(ratios['activation_input'])} (in the first {EARLY} steps, "
-        f"{told(ratios['early'])}); that of z = W h, which BN itself receives, is {told(ratios['z'])}; and the shift "
-        f"of the gradients by the steps of the layers below (Santurkar et al. 2018) is {told(ratios['gradient'])}, "
-        f"the cosine of the two gradients {shown(ours)} with BN and {shown(theirs)} without. What BN pins by its "
-        "form is the mean and the variance of its own output.",
+        f"{told(ratios['early'])}); that of z = W h, which BN itself receives, is {told(ratios['z'])}; that of "
+        f"single values of the activation's input, image by image, is {told(ratios['single'])}; and the shift of the "
+        f"gradients by the steps of the layers below (Santurkar et al. 2018) is {told(ratios['gradient'])}, the "
+        f"cosine of the two gradients {shown(ours)} with BN and {shown(theirs)} without. What BN pins by its form is "
+        "the mean and the variance of its own output; single values move more with depth under BN too, by "
+        f"{shown(growths['with', 'single'])} doublings a layer. One rate for both, one small network.",
     )
 
 
 def draw(measured: Measured, figure: Any) -> None:
     """Draw the three measures against depth."""
     labels = {**PLACES, "gradient": "gradient shift"}
-    for axes, (place, label) in zip(figure.subplots(1, 3), labels.items(), strict=True):
+    for axes, (place, label) in zip(figure.subplots(1, 4), labels.items(), strict=True):
         draw_curve(
             axes, measured.series, f"with {place}", "with BN", COLOURS["with"], at=0, above=place != "activation_input"
         )
@@ -207,11 +215,11 @@ EXPERIMENT = register(
         f"probe; {DEPTH} hidden layers of 64 ReLU units, BN (eps 1e-5) before them or none, equal weights and "
         f"mini-batches of {BATCH}; {FULL.steps} steps of gradient descent (rate {RATE}, momentum 0.9), "
         "cross-entropy. Movement: root of the mean over units of (change of mean)^2 + (change of std)^2 over std^2, "
-        f"with statistics of the probe as one batch, averaged over all steps. Gradients: at every {EVERY}th step, of "
-        "each layer's weight on the step's own mini-batch, with the layers below before and after the step. Ratios: "
-        "geometric mean over layers; Student's intervals over seeds. Supported if without BN the movement of the "
-        "activation's input grows with depth, and with BN it is smaller than without, over all steps and over the "
-        f"first {EARLY}.",
+        "with statistics of the probe as one batch, averaged over all steps; of single values, root of the mean "
+        f"square change over std^2. Gradients: at every {EVERY}th step, of each layer's weight on the step's own "
+        "mini-batch, with the layers below before and after the step. Ratios: geometric mean over layers; Student's "
+        "intervals over seeds. Supported if without BN the movement of the activation's input grows with depth, and "
+        f"with BN it is smaller than without, over all steps and over the first {EARLY}.",
         lambda smoke: conclude(measure(SMOKE if smoke else FULL)),
         draw,
     )

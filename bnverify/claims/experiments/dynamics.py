@@ -34,7 +34,7 @@ Array = npt.NDArray[np.float64]
 State = tuple[Array, Array, Array]
 """Direction (S, R, D), scale (S, R) and shift (S, R): (w, 1, b), (v, g, b) or (v, gamma, beta), for R rates."""
 DIMENSION, STREAM = 8, 107
-RATES = 2.0 ** np.arange(-13, 4)
+RATES: Array = np.ldexp(1.0, np.arange(-13, 4))
 REDUCED = 1e-3
 """The part of the first excess loss that is to be reached."""
 CHECKED_RATE = 0.125

@@ -84,7 +84,7 @@ def solve(size: Size, inputs: int, frozen: tuple[str, ...]) -> Array:
     data = digits.Split(x[:, 0], labels[:, 0], x[:, 1], labels[:, 1])
     network = ensembles.Network((inputs, 32, 32, 2), "before", "sigmoid")
     values = ensembles.parameters(network, size.all_seeds)
-    ensembles.trained(network, values, data, size, rate=RATE, batch=BATCH, frozen=frozen)
+    ensembles.train(network, values, data, size, rate=RATE, batch=BATCH, frozen=frozen)
     logits = ensembles.inference(network, values, data, on_test=True)
     return np.asarray(ensembles.errors(logits, data.test_labels).numpy())
 
@@ -136,7 +136,7 @@ def finding(
         f"{shown(parts[GAMMA, 1], 2, factor=100, unit=' %')}). It adds up with depth: "
         f"{shown(parts[1.0, DEPTHS[-1]], 2, factor=100, unit=' %')} after {DEPTHS[-1]} layers. "
         f"{sentence} without the second transform (test errors, "
-        f"{figures}). What is lost for certain is beta: on symmetric data the network stays odd up to a constant.",
+        f"{figures}). Without beta a network stays odd up to a constant on symmetric data.",
     )
 
 

@@ -44,7 +44,7 @@ def compare(size: Size, activation: str, orders: tuple[str, str] = ORDERS) -> Ou
         network = ensembles.Network(normalization=order, activation=activation)
         values = ensembles.parameters(network, size.all_seeds)
         logits.append(ensembles.forward(network, values, data.images).logits.detach().double())
-        ensembles.trained(network, values, data, size, rate=RATE, batch=BATCH)
+        ensembles.train(network, values, data, size, rate=RATE, batch=BATCH)
         tested = ensembles.inference(network, values, data, on_test=True)
         error[place] = np.asarray(ensembles.errors(tested, data.test_labels).numpy())
         loss[place] = np.asarray(ensembles.losses(tested, data.test_labels).double().numpy())

@@ -72,7 +72,7 @@ def fit(size: Size, normalization: str, rate: float, share: float) -> Fit:
     network = ensembles.Network(WIDTHS, normalization)
     values = ensembles.parameters(network, size.all_seeds)
     drop = dropping(share, 1000 * ensembles.DROPOUT_STREAM + size.first_seed)
-    ensembles.trained(network, values, data, size, rate=rate, batch=BATCH, drop=drop)
+    ensembles.train(network, values, data, size, rate=rate, batch=BATCH, drop=drop)
     train, test = (
         np.asarray(ensembles.errors(ensembles.inference(network, values, data, on_test=on_test), labels).numpy())
         for on_test, labels in ((False, data.labels), (True, data.test_labels))

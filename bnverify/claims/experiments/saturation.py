@@ -72,7 +72,7 @@ def measure(size: Size, arms: Mapping[str, str] = ARMS) -> dict[str, State]:
                 }
                 found[f"{arm}, weights x {scale:g}"] = state(network, values, data.images, data.labels)
             values = ensembles.parameters(network, size.all_seeds)
-            ensembles.trained(network, values, data, size, rate=RATE, batch=BATCH)
+            ensembles.train(network, values, data, size, rate=RATE, batch=BATCH)
             found[f"{arm}, trained"] = state(network, values, data.images, data.labels)
     return found
 
