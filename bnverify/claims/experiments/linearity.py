@@ -152,7 +152,7 @@ def draw(measured: Measured, figure: Any) -> None:
     names = [f"{task}, {arm.split()[0]}" for task in TASKS for arm in FROZEN]
     bars(right, measured.series, "errors", names, [COLOURS["with"], COLOURS["without"]] * len(TASKS))
     right.axvline(0.5, color=COLOURS["law"], linestyle="--", linewidth=1)
-    right.set(xlabel="test error (dashed: chance)", title="second transform", xlim=(-0.15, 0.85))
+    right.set(xlabel="test error (dashed: chance)", title="second transform", xlim=(-0.3, 0.95))
 
 
 EXPERIMENT = register(

@@ -104,7 +104,7 @@ def draw(measured: Measured, figure: Any) -> None:
     percent = {key: [100 * value for value in values] for key, values in measured.series.items()}
     bars(right, percent, "gap", ACTIVATIONS, [COLOURS["with"]] * len(ACTIVATIONS))
     right.axvline(0, color=COLOURS["law"], linestyle="--", linewidth=1)
-    right.set(xlabel="test error after − before, percentage points", title="trained (> 0: before is better)")
+    right.set(xlabel="test error after − before, percentage points", title="trained (below 0 after is better)")
 
 
 EXPERIMENT = register(

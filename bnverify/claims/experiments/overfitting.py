@@ -143,11 +143,11 @@ def draw(measured: Measured, figure: Any) -> None:
     percent = {key: [100 * value for value in values] for key, values in measured.series.items()}
     bars(left, percent, "test", list(ARMS), [COLOURS[key] for key in ("without", "with", "third", "fourth")])
     left.set(xlabel="test error, %", title=f"{FULL.images} training images")
-    names = ["BN − neither", "dropout − neither", "both − BN", "dropout's gain: without BN − with"]
+    names = ["BN − neither", "dropout − neither", "both − BN", "gain of dropout lost"]
     bars(right, percent, "change", names, [COLOURS[key] for key in ("with", "third", "fourth", "law")])
     right.axvline(0, color=COLOURS["law"], linestyle="--", linewidth=1)
     right.set(xlabel="percentage points", title="paired differences")
-    right.margins(x=0.6)
+    right.margins(x=0.4)
 
 
 EXPERIMENT = register(

@@ -227,7 +227,7 @@ def draw(measured: Measured, figure: Any) -> None:
     labels = (("BN", "BN, running statistics", "with"), ("BN, all images", "BN, statistics of all images", "third"))
     scaled = {key: [v if key.endswith("/x") else 100 * v for v in values] for key, values in measured.series.items()}
     for name, label, colour in (*labels, ("GN", "GN", "without")):
-        draw_curve(axes, scaled, name, label, COLOURS[colour], at=0 if name != "GN" else 2, above=name == "BN")
+        draw_curve(axes, scaled, name, label, COLOURS[colour], at=0 if name == "BN" else 2, above=name == "BN")
     axes.set_xscale("log", base=2)
     axes.set_xticks(BATCHES, [str(batch) for batch in BATCHES])
     axes.set(xlabel="images in a mini-batch", ylabel="test error, %", title="BN's error grows as the batch shrinks")

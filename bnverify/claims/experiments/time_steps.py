@@ -204,7 +204,7 @@ def draw(measured: Measured, figure: Any) -> None:
     labels = {"sum": ("inputs alike", "with"), "rows": ("rows of digits", "without")}
     for name, (label, colour) in labels.items():
         draw_curve(left, measured.series, f"std {name}", label, COLOURS[colour], at=-1, above=False)
-        draw_curve(right, percent, f"error {name}", label, COLOURS[colour], at=-1)
+        draw_curve(right, percent, f"error {name}", label, COLOURS[colour], at=0, above=name == "rows")
     left.set(xlabel="time step", ylabel="standard deviation of BN's input", title="statistics differ by step")
     left.set_ylim(bottom=0)
     right.set(xlabel="first steps with statistics of their own", ylabel="test error, %", title="what sharing costs")
