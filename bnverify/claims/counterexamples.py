@@ -31,7 +31,7 @@ COMPARED = 4
 """Of so many counterexamples of one size the one that is written the shortest is taken."""
 COPIES = "r"
 """The index of the copies of a batch."""
-PLAIN: Mapping[str, int] = {"gamma": 1, "beta": 0, "eps": 1}
+PLAIN: Mapping[str, int] = {"gamma": 1, "beta": 0, "eps": 1, "running_var": 1}
 WHOLE = 8
 """A setting draws eighths: so many of them are a whole number."""
 State = Callable[[Setting], None]
@@ -124,7 +124,7 @@ def small(seed: int, largest: int) -> Draw:
     """Return what draws whole numbers up to a largest one, each name its own, whenever it is asked for.
 
     A single number may be one more, so that a factor that has to be 2 is met among the smallest values. The first half of
-    the seeds leaves gamma, beta and eps what says the least.
+    the seeds leaves gamma, beta, eps and running_var what says the least.
     """
 
     def draw(name: str, shape: tuple[int, ...], sign: str) -> Any:

@@ -139,7 +139,8 @@ D4 = claim(
     "if the normalization is computed outside the gradient step, a parameter can grow without bound while the loss stays the "
     "same",
     source=f"{SUMMARY}; Ioffe and Szegedy 2015, section 2",
-    note="the example is a bias b whose mean is taken away again; it grows whenever sum dy is not 0",
+    note="the example is a bias b whose mean is taken away again; it grows whenever sum dy is not 0, and no longer where a "
+    "later parameter, such as beta, takes up the mean of the error",
     measured_by=("outside_gradient",),
 )
 

@@ -133,14 +133,14 @@ C1 = claim(
 
 @C1.printed(of="training_forward")
 def c1_as_printed(p: Setting, forward: Program) -> None:
-    bn, m = p.run(normalized(forward)), p.size("i")
+    bn, m = p.run(forward), p.size("i")
     p.equal("mean(x_hat) = 0", p.total(bn.x_hat, "i") / m, 0 * bn.batch_mean)
     p.equal("var(x_hat) = 1", p.total(bn.x_hat**2, "i") / m, 1 + 0 * bn.batch_mean)
 
 
 @C1.when("eps = 0 and v > 0", of="training_forward")
 def c1_without_eps(p: Setting, forward: Program) -> None:
-    bn, m = p.run(normalized(forward), eps=0), p.size("i")
+    bn, m = p.run(forward, eps=0), p.size("i")
     p.equal("mean(x_hat) = 0", p.total(bn.x_hat, "i") / m, 0 * bn.batch_mean)
     p.equal("var(x_hat) = 1", p.total(bn.x_hat**2, "i") / m, 1 + 0 * bn.batch_mean)
     p.differ("m/(m + 1) var(x_hat) = 1", p.total(bn.x_hat**2, "i") / (m + 1), 1 + 0 * bn.batch_mean)
@@ -148,7 +148,7 @@ def c1_without_eps(p: Setting, forward: Program) -> None:
 
 @C1.exactly("the mean is 0 at every eps, the variance v/(v + eps): less than 1 by eps/(v + eps)", of="training_forward")
 def c1_exactly(p: Setting, forward: Program) -> None:
-    bn, m = p.run(normalized(forward)), p.size("i")
+    bn, m = p.run(forward), p.size("i")
     var = p.total(bn.x_hat**2, "i") / m
     p.equal("mean(x_hat) = 0", p.total(bn.x_hat, "i") / m, 0 * bn.batch_mean)
     p.equal("var(x_hat) = v/(v + eps)", var, bn.batch_var / (bn.batch_var + bn.eps))
