@@ -47,9 +47,14 @@ def at_most(
 
 
 def never_negative(form: sp.Expr, here: Coordinates) -> bool:
-    """Return whether a normal form is seen to be a sum of products of squares, sums of squares and known signs."""
+    """Return whether a normal form is seen to be a sum of products of squares, sums of squares and known signs.
+
+    eps, which the normal form writes s**2 - v, is written out again: it is never negative.
+    """
     opened = here.opened(here.canonical(form))
-    shapes = (sp.expand(opened), sp.factor(sp.together(opened)))
+    top, bottom = sp.fraction(sp.factor(sp.together(opened)))
+    with_eps = sp.factor(sp.expand(top.subs({root**2: square for root, square in here.roots.items()})))
+    shapes = (sp.expand(opened), top / bottom, with_eps / bottom)
     return any(_terms_never_negative(shape, here) for shape in shapes)
 
 
