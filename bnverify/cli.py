@@ -1,4 +1,4 @@
-"""The command line: ``bnverify check | infer | replay | derive | generate | grade | list``."""
+"""The command line: ``bnverify check | infer | replay | derive | generate | grade | claims | list``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bnverify.claims.command import claims
 from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.interrupts import install
 from bnverify.terminal import a_console, drop_output, flush, guard_options, parse_settings, require_writable, say, warn
@@ -328,13 +329,18 @@ def grade(
 @commands.command(name="list")
 @click.argument("what", metavar="properties|faults|adapters")
 def list_entries(what: str) -> int:
-    """List the properties, the seeded faults or the forms of target."""
+    """List the properties, the seeded faults, the forms of target or the claims."""
+    from bnverify.claims.telling import listing
     from bnverify.report.listing import LISTINGS
 
-    if what not in LISTINGS:
-        raise UsageError(f"list {what}: should be one of {', '.join(LISTINGS)}")
-    say("\n".join(LISTINGS[what]()))
+    listings = {**LISTINGS, "claims": listing}
+    if what not in listings:
+        raise UsageError(f"list {what}: should be one of {', '.join(listings)}")
+    say("\n".join(listings[what]()))
     return 0
+
+
+commands.add_command(claims)
 
 
 def main() -> None:

@@ -53,3 +53,9 @@ def test_the_wheel_says_that_it_is_typed_and_carries_its_licence(wheel: zipfile.
     names = wheel.namelist()
     assert "bnverify/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_results_of_experiments_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    results = {f"bnverify/claims/results/{path.name}" for path in (ROOT / "bnverify/claims/results").iterdir()}
+    assert results
+    assert {name for name in wheel.namelist() if name.startswith("bnverify/claims/results/")} == results

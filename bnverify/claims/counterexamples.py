@@ -69,7 +69,9 @@ def smallest(law: State, what: str, letters: str) -> Counterexample | None:
 def _lengths(letters: str) -> Iterator[Mapping[str, int]]:
     """Yield lengths for each index, the fewest values first; of copies of a batch there are two."""
     varied = [letter for letter in letters if letter != COPIES]
-    choices = sorted(itertools.product(COUNTS, repeat=len(varied)), key=lambda counts: (math.prod(counts), counts[::-1]))
+    choices = sorted(
+        itertools.product(COUNTS, repeat=len(varied)), key=lambda counts: (math.prod(counts), counts[::-1])
+    )
     for counts in choices:
         if math.prod(counts) <= MOST:
             yield {**dict(zip(varied, counts, strict=True)), COPIES: 2}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
-from bnverify.claims.claim import Claim, Part, stated
 from bnverify.claims.counterexamples import Counterexample, smallest
 from bnverify.claims.measuring import Record, committed, committed_names
+from bnverify.claims.stating import Claim, Part, named, stated
 from bnverify.claims.verifying import points
 from bnverify.symbolic.proof import Equation, Proof
 from bnverify.symbolic.registry import derived
+from bnverify.workers import cores
 
 VERDICTS = ("proved", "conditional", "refuted", "measured", "open")
 
@@ -80,6 +84,22 @@ def settle(claim: Claim) -> Settled:
     measured = tuple(committed(name) for name in claim.experiments if name in committed_names())
     verdict = _verdict(claim, parts, measured)
     return Settled(claim, verdict, parts, measured, time.perf_counter() - started)
+
+
+def settle_all(claims: Sequence[Claim], *, apart: bool = True) -> list[Settled]:
+    """Return claims with their verdicts, in order; apart: in as many processes as there are cores, which fork."""
+    workers = min(cores(), len(claims)) if apart and hasattr(os, "fork") else 1
+    if workers < 2:
+        return [settle(one) for one in claims]
+    for one in claims:
+        for part in one.parts:
+            _ = letters_of(part)  # the programs are built once, before the forks
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        return list(pool.map(_settled_by_name, [one.name for one in claims]))
+
+
+def _settled_by_name(name: str) -> Settled:
+    return settle(named(name))
 
 
 def _settled(part: Part) -> SettledPart:

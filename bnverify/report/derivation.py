@@ -119,7 +119,8 @@ def _declaration(program: Program, symbol: sp.Symbol) -> str:
 # ----------------------------------------------------------------------------------------------------- proofs
 
 
-def _steps(proof: Proof) -> list[str]:
+def steps_of(proof: Proof) -> list[str]:
+    """Return the lines of a proof: its steps, and each claim with its two sides."""
     return [*map(_step, proof.steps), *(line for claim in proof.claims for line in _claim(claim))]
 
 
@@ -161,7 +162,7 @@ def _proof_text(law: LawEntry, proof: Proof) -> str:
         *_conditions(proof),
         "",
         "steps",
-        *(f"  {line}" for line in _steps(proof)),
+        *(f"  {line}" for line in steps_of(proof)),
         "",
         "false variants, refused",
         *(f"  {line}" for line in _refused(proof)),
@@ -182,7 +183,7 @@ def _proof_markdown(law: LawEntry, proof: Proof) -> str:
         "## Steps",
         "",
         "```text",
-        *_steps(proof),
+        *steps_of(proof),
         "```",
         "",
         "## False variants, refused",
@@ -195,7 +196,7 @@ def _proof_markdown(law: LawEntry, proof: Proof) -> str:
 def _proof_latex(law: LawEntry, proof: Proof) -> str:
     rows = [rf"  {typed(e.left)} &{_RELATIONS[e.relation]} {typed(e.right)} \\" for e in proof.claims]
     head = f"verdict: {proof.verdict}, for {proof.scope}"
-    comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", head, *_conditions(proof), *_steps(proof))]
+    comments = [f"% {line}" for line in (f"{law.name}: {law.statement}", head, *_conditions(proof), *steps_of(proof))]
     return "\n".join([*comments, r"\begin{align*}", *rows, r"\end{align*}"])
 
 

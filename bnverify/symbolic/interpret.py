@@ -66,11 +66,10 @@ def _compiled(
         )
         fractions = sorted((r for r in rewritten.atoms(sp.Rational) if not r.is_Integer), key=str)
         names = {r: sp.Dummy(f"fraction{k}") for k, r in enumerate(fractions)}
-        modules = [{"reciprocal": lambda a: 1 / a}, *functions]
+        modules: list[Any] = [{"reciprocal": lambda a: 1 / a}, *functions]
         call = sp.lambdify([*symbols, *names.values()], rewritten.xreplace(names), modules=modules)
         _known[key] = call, fractions, functions
-    call, fractions, _ = _known[key]
-    return call, fractions
+    return _known[key][:2]
 
 
 def _power(power: sp.Pow) -> sp.Expr:
@@ -87,14 +86,21 @@ def run(
     order: str,
     functions: Sequence[Any] = ("numpy",),
     number: Any = float,
+    found: Mapping[str, Array] | None = None,
 ) -> dict[str, Array]:
-    """Return the value of every symbol of ``program``; ``order`` lists the index letters, one axis each."""
+    """Return the value of every symbol of ``program``; ``order`` lists the index letters, one axis each.
+
+    found: values of statements that were computed elsewhere, by name.
+    """
     env: dict[sp.Symbol, Array] = {
         count: np.array(number(lengths[letter])).reshape((1,) * len(order)) for letter, count in program.sizes.items()
     }
     for symbol in program.inputs:
         env[symbol] = inputs[symbol.name]
     for statement in program.body:
+        if found is not None and statement.name.name in found:
+            env[statement.name] = found[statement.name.name]
+            continue
         inner = program.axes_of(statement.expr) | statement.over
         value = np.broadcast_to(evaluate(statement.expr, env, functions, number), shape_of(inner, lengths, order))
         env[statement.name] = np.broadcast_to(

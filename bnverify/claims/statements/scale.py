@@ -1,7 +1,6 @@
 """Scale of the weights before batch normalization, and what the gradient makes of it (A1 to A4, A7)."""
 
-
-from bnverify.claims.claim import claim
+from bnverify.claims.stating import claim
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.setting import Setting
 
@@ -53,7 +52,10 @@ def a3_as_printed(p: Setting, backward: Program) -> None:
     p.equal("dBN(Wh)/dW = (1/a) dBN(aWh)/d(aW)", plain.dW, scaled.dW / a)
 
 
-@A3.right("the gradient by the scaled weights is 1/a of it: dBN(aWh; eps)/d(aW) = (1/a) dBN(Wh; eps/a²)/dW", of="linear_backward")
+@A3.right(
+    "the gradient by the scaled weights is 1/a of it: dBN(aWh; eps)/d(aW) = (1/a) dBN(Wh; eps/a²)/dW",
+    of="linear_backward",
+)
 def a3_right(p: Setting, backward: Program) -> None:
     a, w, eps = p.value("a", sign="positive"), p.value("W", "ck"), p.value("eps")
     scaled, plain = p.run(backward, W=a * w), p.run(backward, eps=eps / a**2)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
-from bnverify.errors import UsageError
+from bnverify.calling import one_line
+from bnverify.errors import BnverifyError, UsageError
 from bnverify.symbolic import LawEntry
 from bnverify.symbolic.setting import Setting
 
@@ -118,6 +121,30 @@ def named(name: str) -> Claim:
     if found is None:
         raise UsageError(f"no claim is called {name}; 'bnverify list claims' names them")
     return found
+
+
+def chosen(names: Sequence[str], source: Path | None = None) -> list[Claim]:
+    """Return the claims of these names; of none all, or those of a Python file where one is given.
+
+    Raises:
+        UsageError: there is no such claim, or the file cannot be run.
+    """
+    before = set(claims())
+    if source is not None:
+        _run(source)
+    own = [one for name, one in _claims.items() if name not in before]
+    if source is not None and not own:
+        raise UsageError(f"{source}: states no claim; bnverify.claims.claim makes one")
+    return [named(name) for name in names] or own or list(claims().values())
+
+
+def _run(source: Path) -> None:
+    try:
+        _ = runpy.run_path(str(source))
+    except BnverifyError:
+        raise
+    except Exception as problem:
+        raise UsageError(f"{source}: running it raised {one_line(problem)}") from None
 
 
 def _order(name: str) -> tuple[str, int, str]:
