@@ -1,6 +1,6 @@
 """What normalization and whitening make of the values of a feature: their range and their joint distribution (E5, E7 to E9)."""
 
-from bnverify.claims.claim import claim
+from bnverify.claims.stating import claim
 from bnverify.symbolic.program import Program, size
 from bnverify.symbolic.setting import Setting
 from bnverify.symbolic.transform import relettered

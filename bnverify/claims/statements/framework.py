@@ -1,8 +1,9 @@
-"""One framework for all normalizations, and what its second transform does to the moments of the output (E1 to E4)."""
+"""One framework for all normalizations, and what its second transform does to output and learning (E1 to E4, E10)."""
 
 from functools import partial
 
-from bnverify.claims.claim import claim
+from bnverify.claims.stating import claim
+from bnverify.symbolic.differentiate import jvp
 from bnverify.symbolic.framework import INSTANCES, MU, SIGMA, Instance, Z
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.setting import Setting
@@ -209,3 +210,34 @@ def e4_in_inference(p: Setting, inference: Program) -> None:
     deviation = p.total(n.x, "i") / m - n.running_mean
     p.equal("mean(y)", p.total(n.y, "i") / m, n.beta + n.gamma * deviation / p.root(n.running_var + n.eps))
     p.differ("mean(y) = b", p.total(n.y, "i") / m, n.beta)
+
+
+E10 = claim(
+    "E10",
+    "the new parameters describe the same functions as the old ones, but have other, easier, learning dynamics",
+    source=TEXT,
+    note="that the dynamics are other ones is proved for weight normalization; that they are easier is measured. For which "
+    "normalizations the functions are the same is E3.",
+    measured_by=("dynamics",),
+)
+
+
+@E10.exactly(
+    "to first order a step of gradient descent on v and g moves w = g v/|v| by (g/|v|)² times the part of dw across v, and by the part "
+    "along v: as a step on w itself does where |v| = |g|, and otherwise where |v| != |g|",
+    of=("weight_norm_backward", "weight_norm"),
+)
+def e10_first_order(p: Setting, backward: Program, forward: Program) -> None:
+    n = p.run(backward)
+    along = n.v * p.total(n.dw * n.v, "k") * n.inv_norm**2
+    moved = p.run(jvp(forward.needed_for([forward.symbol("w")]), {"v": "tv", "g": "tg"}), tv=n.dv, tg=n.dg).tw
+    p.equal("w moves by (g/|v|)² (dw - along) + along", moved, (n.g * n.inv_norm) ** 2 * (n.dw - along) + along)
+    p.differ("w moves by dw", moved, n.dw)
+
+
+@E10.exactly("and the step itself: |w'| = |g'|, so that the length of w is g's alone to learn", of="weight_norm_backward")
+def e10_length(p: Setting, backward: Program) -> None:
+    n, eta = p.run(backward), p.value("eta")
+    after = p.run(backward, v=n.v - eta * n.dv, g=n.g - eta * n.dg)
+    p.equal("|w'|² = g'²", p.total(after.w**2, "k"), after.g**2)
+    p.differ("|w'|² = |w|²", p.total(after.w**2, "k"), n.g**2)

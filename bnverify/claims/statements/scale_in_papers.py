@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bnverify.claims.claim import claim
+from bnverify.claims.stating import claim
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.setting import Setting
 
@@ -213,12 +213,12 @@ F6 = claim(
 )
 
 
-@F6.printed(of="linear_backward", text="a step from W_t = a U_t, a = (1 - lambda eta)^t, leads to a (1 - lambda eta) U_(t+1), at any eps")
+@F6.printed(of="linear_backward", text="W_2 = (1 - lambda eta)² U_2, U being the way without decay, at any eps")
 def f6_as_printed(p: Setting, backward: Program) -> None:
-    a, kept, eta = p.value("a", sign="positive"), p.value("1 - lambda eta", sign="positive"), p.value("eta")
-    u = p.value("W", "ck")
-    decayed_step = kept * a * u - eta * p.run(backward, W=a * u).dW
-    p.equal("one step", decayed_step, kept * a * (u - eta / (kept * a**2) * p.run(backward).dW))
+    """The second step, from any U_1 and W_1 = (1 - lambda eta) U_1; the first steps of both ways agree."""
+    q, eta, u = p.value("1/(1 - lambda eta)", sign="positive"), p.value("eta", sign="positive"), p.value("W", "ck")
+    with_decay = u / q**2 - eta * p.run(backward, W=u / q).dW
+    p.equal("W_2 = (1 - lambda eta)² U_2", with_decay, (u - eta * q**3 * p.run(backward).dW) / q**2)
 
 
 @F6.when("eps = 0 and lambda eta < 1", of="linear_backward")
@@ -226,30 +226,21 @@ def f6_without_eps(p: Setting, backward: Program) -> None:
     """``a`` is (1 - lambda eta)^t, by its recurrence; each step has a batch and a dy of its own."""
     kept, eta, start = p.value("1 - lambda eta", sign="positive"), p.value("eta"), p.value("W", "ck")
 
-    def stepping(exponent: int) -> Any:
-        def step(now: Any, new: Any) -> dict[str, Any]:
-            batch = {"h": new("h", "ik"), "dy": new("dy", "ci")}
-            rate = eta / now.a**2 / kept**exponent
-            return {
-                "a": now.a * kept,
-                "U": now.U - rate * p.run(backward, W=now.U, eps=0, **batch).dW,
-                "W": kept * now.W - eta * p.run(backward, W=now.W, eps=0, **batch).dW,
-            }
+    def step(now: Any, new: Any) -> dict[str, Any]:
+        batch = {"h": new("h", "ik"), "dy": new("dy", "ci")}
+        return {
+            "a": now.a * kept,
+            "U": now.U - eta / (kept * now.a**2) * p.run(backward, W=now.U, eps=0, **batch).dW,
+            "W": kept * now.W - eta * p.run(backward, W=now.W, eps=0, **batch).dW,
+        }
 
-        return step
-
-    def directions(what: str, exponent: int, *, holds: bool = True) -> None:
-        p.by_induction(
-            what,
-            start={"a": 1, "U": start, "W": start},
-            step=stepping(exponent),
-            claim={"W": lambda now: now.a * now.U},
-            signs={"a": "positive"},
-            holds=holds,
-        )
-
-    directions("W_t = (1 - lambda eta)^t U_t for the rate eta (1 - lambda eta)^(-2t - 1)", 1)
-    directions("the same for the rate eta (1 - lambda eta)^(-2t)", 0, holds=False)
+    p.by_induction(
+        "W_t = (1 - lambda eta)^t U_t for the rate eta (1 - lambda eta)^(-2t - 1)",
+        start={"a": 1, "U": start, "W": start},
+        step=step,
+        claim={"W": lambda now: now.a * now.U},
+        signs={"a": "positive"},
+    )
 
 
 @F6.exactly("with eps in the way with decay, the way without it has eps (1 - lambda eta)^(-2t) at step t", of="linear_backward")
@@ -259,4 +250,4 @@ def f6_exactly(p: Setting, backward: Program) -> None:
     decayed_step = kept * a * u - eta * p.run(backward, W=a * u).dW
     without = p.run(backward, eps=eps / a**2).dW
     p.equal("one step", decayed_step, kept * a * (u - eta / (kept * a**2) * without))
-    p.differ("one step, the rate without the factor 1/(1 - lambda eta)", decayed_step, kept * a * (u - eta / a**2 * without))
+    p.differ("one step at the rate eta (1 - lambda eta)^(-2t)", decayed_step, kept * a * (u - eta / a**2 * without))
