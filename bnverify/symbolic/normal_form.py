@@ -138,8 +138,8 @@ class Coordinates:
         expr = sp.sympify(expr).xreplace(self.eliminated)
         work = []
         for power in expr.atoms(sp.Pow):
-            if not (2 * power.exp).is_Integer:
-                raise SymbolicError(f"{power} is not expressible: only square roots and whole powers are")
+            if not (2 * power.exp).is_Integer or power.has(sp.Abs):
+                raise SymbolicError(f"{power} is not expressible: only square roots and whole powers without signs are")
             if not power.exp.is_Integer or (power.exp.is_negative and not power.base.is_Symbol):
                 work.append(power)
             elif power.exp.is_negative:

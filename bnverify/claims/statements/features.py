@@ -1,4 +1,4 @@
-"""What normalization and whitening make of the values of a feature: their range and their joint distribution (E5, E7 to E9)."""
+"""What normalization and whitening make of features: their range and their joint distribution (E5, E7 to E9)."""
 
 from bnverify.claims.stating import claim
 from bnverify.symbolic.program import Program, size
@@ -11,7 +11,8 @@ E5 = claim(
     "E5",
     "without the second transform most values lie in the linear part of a sigmoid, and layers lose their nonlinearity",
     source=f"{TEXT}; Ioffe and Szegedy 2015, section 3",
-    note="by Chebyshev's inequality at most 1/t² of the values lie beyond t; how linear a sigmoid is between -t and t, and what "
+    note="by Chebyshev's inequality at most 1/t² of the values lie beyond t; how linear a sigmoid is between -t and "
+    "t, and what "
     "of a network's nonlinearity is left, is measured.",
     measured_by=("linearity",),
 )
@@ -28,16 +29,20 @@ def e5_mean_square(p: Setting, forward: Program) -> None:
 
 E7 = claim(
     "E7",
-    "whitening by principal components makes features uncorrelated, with equal mean and variance; normalizing each feature "
+    "whitening by principal components makes features uncorrelated, with equal mean and variance; normalizing each "
+    "feature "
     "alone reaches the second, not the first",
     source=TEXT,
-    note="the covariance has m - 1 positive eigenvalues at the most, so a batch of m <= the number of features is not whitened. "
+    note="the covariance has m - 1 positive eigenvalues at the most, so a batch of m <= the number of features is "
+    "not whitened. "
     "For more than two features the eigenvectors are given, not found, by a program.",
     measured_by=("whitening",),
 )
 
 
-@E7.printed(of="whitening_of_two", text="whitening of two features: mean 0, covariance 0 and the variance 1, at any eps")
+@E7.printed(
+    of="whitening_of_two", text="whitening of two features: mean 0, covariance 0 and the variance 1, at any eps"
+)
 def e7_as_printed(p: Setting, whitening: Program) -> None:
     n, m = p.run(whitening), p.size("i")
     p.equal("cov(y_1, y_2) = 0", p.total(n.y_1 * n.y_2, "i") / m, 0 * n.gap)
@@ -60,7 +65,8 @@ def e7_of_each_feature(p: Setting, forward: Program) -> None:
 
 
 @E7.exactly(
-    "any number of features: cov(u'x, w'x) = l <u, w> + <u, Cov w - l w>, so for eigenvectors w of Cov it is l <u, w>: 0 for two "
+    "any number of features: cov(u'x, w'x) = l <u, w> + <u, Cov w - l w>, so for eigenvectors w of Cov it is l <u, "
+    "w>: 0 for two "
     "at a right angle, l for one of length 1 with itself",
     of=("whitening", "covariance"),
 )
@@ -81,7 +87,8 @@ def e7_of_any_number_of_features(p: Setting, whitening: Program, covariance: Pro
 
 
 @E7.exactly(
-    "each feature alone: cov(x_hat, other x_hat) = cov(x, other x)/(s s'), which is 0 only where it was", of=("training_forward", "covariance")
+    "each feature alone: cov(x_hat, other x_hat) = cov(x, other x)/(s s'), which is 0 only where it was",
+    of=("training_forward", "covariance"),
 )
 def e7_stays_correlated(p: Setting, forward: Program, covariance: Program) -> None:
     alone = forward.cut([], ["x_hat", "inv_std"], "normalized")
@@ -95,14 +102,17 @@ E8 = claim(
     "E8",
     "decorrelated features are independent, and features with equal mean and variance are identically distributed",
     source=TEXT,
-    note="independence and distribution are those of a batch: of the m cases, each with the weight 1/m. The first half is true of "
+    note="independence and distribution are those of a batch: of the m cases, each with the weight 1/m. The first "
+    "half is true of "
     "features with two values each, and of jointly normal ones, which no finite batch is.",
 )
 
 
-@E8.printed(of="training_forward", text="features without covariance are independent: their squares have no covariance either")
+@E8.printed(
+    of="training_forward", text="features without covariance are independent: their squares have no covariance either"
+)
 def e8_decorrelated(p: Setting, forward: Program) -> None:
-    """z' = var(x) z - cov(x, z) x has no covariance with x, whatever z is; independent features would have none in x² and z'."""
+    """z' = var(x) z - cov(x, z) x has no covariance with x, whatever z is; were they independent, x² and z' had none."""
     moments = forward.cut([], ["batch_mean", "batch_var"], "moments")
     n, other = p.run(moments), p.run(moments, x=p.value("z", "ci"))
     x, z, m = n.x - n.batch_mean, p.value("z", "ci") - other.batch_mean, p.size("i")
@@ -111,7 +121,10 @@ def e8_decorrelated(p: Setting, forward: Program) -> None:
     p.equal("cov(x², z') = 0", p.total(n.x**2 * left_over, "i"), 0 * n.batch_mean)
 
 
-@E8.printed(of="training_forward", text="features with the mean 0 and the variance 1 are identically distributed: their cubes have one mean")
+@E8.printed(
+    of="training_forward",
+    text="features with the mean 0 and the variance 1 are identically distributed: their cubes have one mean",
+)
 def e8_identically_distributed(p: Setting, forward: Program) -> None:
     normalized = forward.cut([], ["x_hat"], "normalized")
     one, two = p.run(normalized, eps=0), p.run(normalized, x=p.value("x_other", "ci"), eps=0)
@@ -120,7 +133,8 @@ def e8_identically_distributed(p: Setting, forward: Program) -> None:
 
 
 @E8.right(
-    "the converse: independent features, the pairs (f_i, g_d) of all i and d with one weight each, have no covariance, and no "
+    "the converse: independent features, the pairs (f_i, g_d) of all i and d with one weight each, have no "
+    "covariance, and no "
     "functions of them have",
     of="covariance",
 )
@@ -142,7 +156,8 @@ def e8_shape(p: Setting, forward: Program) -> None:
 
 
 @E8.exactly(
-    "features with two values each: every function of one is p + q x, and cov(p + q x, r + t z) = q t cov(x, z), so without "
+    "features with two values each: every function of one is p + q x, and cov(p + q x, r + t z) = q t cov(x, z), so "
+    "without "
     "covariance they are independent",
     of="covariance",
 )
@@ -158,7 +173,8 @@ E9 = claim(
     "E9",
     "normalized values lie in a fixed interval",
     source=TEXT,
-    note="the interval of cosine normalization is [-1, 1] (F3); that of BN widens with the batch, and in inference there is none.",
+    note="the interval of cosine normalization is [-1, 1] (F3); that of BN widens with the batch, and in inference "
+    "there is none.",
 )
 
 
@@ -184,10 +200,15 @@ def e9_eps_narrows(p: Setting, forward: Program) -> None:
     bn = p.run(forward)
     rho, rest = bn.batch_var / (bn.batch_var + bn.eps), bn.eps / (bn.batch_var + bn.eps)
     p.at_most("v/(v + eps) <= 1", rho, 1 + 0 * rest, squares=[(rest, 1 + 0 * rest, "")])
-    p.at_most("v/(v + eps) <= 1/(1 + eps)", rho, 1 / (1 + bn.eps) + 0 * rest, squares=[(rest, 1 + 0 * rest, "")], holds=False)
+    p.at_most(
+        "v/(v + eps) <= 1/(1 + eps)", rho, 1 / (1 + bn.eps) + 0 * rest, squares=[(rest, 1 + 0 * rest, "")], holds=False
+    )
 
 
-@E9.exactly("m - 1 values at c and one at c + d: x_hat² = (m - 1) v/(v + eps), so no interval is wide enough for every m", of="training_forward")
+@E9.exactly(
+    "m - 1 values at c and one at c + d: x_hat² = (m - 1) v/(v + eps), so no interval is wide enough for every m",
+    of="training_forward",
+)
 def e9_attained(p: Setting, forward: Program) -> None:
     c, d = p.value("c", "c"), p.value("d", "c")
     bn = p.run(p.one_apart(forward, "i"), x_one=c + d, x_rest=c)

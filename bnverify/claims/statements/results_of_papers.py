@@ -1,4 +1,4 @@
-"""Results of papers: cosine normalization, the gradient's length, small batches, the L1 scale, depth (F3, F7 to F10)."""
+"""Results of papers: cosine normalization, the gradient's length, small batches, scale, depth (F3, F7 to F10)."""
 
 from typing import Any
 
@@ -27,7 +27,9 @@ def f3_as_printed(p: Setting, plain: Program, centred: Program) -> None:
     p.differ("not centred: y = cov(w, h)/(sd(w) sd(h))", n.y, covariance / deviations)
 
 
-@F3.when("neither a row of w nor an input h is 0, and in the centred form neither is constant", of="centred_cosine_norm")
+@F3.when(
+    "neither a row of w nor an input h is 0, and in the centred form neither is constant", of="centred_cosine_norm"
+)
 def f3_centred_bound(p: Setting, forward: Program) -> None:
     n = p.run(forward)
     across = n.w_centred - p.total(n.w_centred * n.h_centred, "k") * n.inv_h_deviation**2 * n.h_centred
@@ -50,7 +52,8 @@ F7 = claim(
     "F7",
     "|dl/dz|² <= (gamma²/sigma²) (|g|² - <1, g>²/m - <g, y_hat>²/m), g the gradient behind one normalization",
     source="Santurkar, Tsipras, Ilyas and Madry 2018, theorem 4.1, for one layer",
-    note="an equality with 2 - v/(v + eps) before the last term, so an equality as printed at eps = 0. sigma² is v + eps; with v in "
+    note="an equality with 2 - v/(v + eps) before the last term, so an equality as printed at eps = 0. sigma² is v "
+    "+ eps; with v in "
     "its place the inequality holds too. In the paper g is the gradient of one network and dl/dz that of another.",
 )
 
@@ -72,7 +75,9 @@ def f7_as_printed(p: Setting, backward: Program) -> None:
     p.at_most("the reverse", q * (outside - along), p.total(bn.dx**2, "i"), squares=[square], holds=False)
 
 
-@F7.exactly("|dl/dz|² = (gamma²/(v + eps)) (|g|² - <1, g>²/m - (2 - v/(v + eps)) <g, y_hat>²/m)", of="training_backward")
+@F7.exactly(
+    "|dl/dz|² = (gamma²/(v + eps)) (|g|² - <1, g>²/m - (2 - v/(v + eps)) <g, y_hat>²/m)", of="training_backward"
+)
 def f7_exactly(p: Setting, backward: Program) -> None:
     bn = p.run(backward)
     outside, along = f7_terms(p, bn)
@@ -86,10 +91,17 @@ def f7_without_eps(p: Setting, backward: Program) -> None:
     bn = p.run(backward, eps=0)
     outside, along = f7_terms(p, bn)
     p.equal("|dz|²", p.total(bn.dx**2, "i"), bn.gamma**2 * bn.inv_std**2 * (outside - along))
-    p.differ("|dz|² without <1, g>²/m", p.total(bn.dx**2, "i"), bn.gamma**2 * bn.inv_std**2 * (p.total(bn.dy**2, "i") - along))
+    p.differ(
+        "|dz|² without <1, g>²/m",
+        p.total(bn.dx**2, "i"),
+        bn.gamma**2 * bn.inv_std**2 * (p.total(bn.dy**2, "i") - along),
+    )
 
 
-@F7.exactly("with v for sigma² it is an inequality too, by (gamma²/v) (eps/(v + eps)) |u|² more, u as in the proof", of="training_backward")
+@F7.exactly(
+    "with v for sigma² it is an inequality too, by (gamma²/v) (eps/(v + eps)) |u|² more, u as in the proof",
+    of="training_backward",
+)
 def f7_with_the_variance(p: Setting, backward: Program) -> None:
     """u = g - mean(g) - y_hat <g, y_hat>/m, of which dl/dz is gamma/s times."""
     bn, m = p.run(backward), p.size("i")
@@ -106,7 +118,8 @@ F8 = claim(
     "F8",
     "the error of BN grows as the batch gets smaller, and that of group normalization does not",
     source="Wu and He 2018, figure 1 and section 4.1",
-    note="the error of ResNet-50 on ImageNet, 34.7 % at 2 images against 24.1 %, is not reproduced. Measured is what it is put "
+    note="the error of ResNet-50 on ImageNet, 34.7 % at 2 images against 24.1 %, is not reproduced. Measured is "
+    "what it is put "
     "down to: the noise of mean and variance in a batch, and what is left of an input at 2 and 4 values.",
     measured_by=("batch_noise", "small_batches"),
 )
@@ -119,11 +132,12 @@ def f8_group_normalization(p: Setting, group: Program) -> None:
 
 
 @F8.exactly(
-    "m independent draws of mean mu and variance V: var(batch mean) = V/m, and the mean of the biased variance is V (1 - 1/m)",
+    "m independent draws of mean mu and variance V: var(batch mean) = V/m, and the mean of the biased variance is V "
+    "(1 - 1/m)",
     of="training_forward",
 )
 def f8_noise(p: Setting, forward: Program) -> None:
-    """T is the expectation of the sum of k draws, Q that of its square; independence is the product of expectations in a step."""
+    """T is the expectation of the sum of k draws, Q of its square; independence: T mu is that of the sum times a draw."""
     mu, variance = p.value("mu"), p.value("V")
     _ = p.run(forward)
 
@@ -135,7 +149,9 @@ def f8_noise(p: Setting, forward: Program) -> None:
 
     closed = {"T": lambda now: now.k * mu, "Q": lambda now: now.k * variance + now.k**2 * mu**2}
     p.by_induction("T = k mu, Q = k V + k² mu²", start={"T": 0, "Q": 0}, step=step(0), claim=closed)
-    p.by_induction("the same of dependent draws", start={"T": 0, "Q": 0}, step=step(variance), claim=closed, holds=False)
+    p.by_induction(
+        "the same of dependent draws", start={"T": 0, "Q": 0}, step=step(variance), claim=closed, holds=False
+    )
     m = p.size("i")
     of_mean = (m * variance + m**2 * mu**2) / m**2
     p.equal("E[mean²] - mu² = V/m", of_mean - mu**2, variance / m)
@@ -157,13 +173,16 @@ F9 = claim(
     "F9",
     "for Gaussian data sqrt(pi/2) mean|x - mu| estimates sigma",
     source="Hoffer, Banner, Golan and Soudry 2018, section 4",
-    note="the expectation of |x - mu| is sigma sqrt(2/pi) for a normal distribution; for finite m both have a bias, which is "
+    note="the expectation of |x - mu| is sigma sqrt(2/pi) for a normal distribution; for finite m both have a bias, "
+    "which is "
     "measured. For other data the factor is another one: sqrt(pi/2) sigma for two values.",
     measured_by=("gaussian_scale",),
 )
 
 
-@F9.exactly("two values: mean|x - mu| = sigma, so that the estimate is sqrt(pi/2) sigma, 25 % too large", of="training_forward")
+@F9.exactly(
+    "two values: mean|x - mu| = sigma, so that the estimate is sqrt(pi/2) sigma, 25 % too large", of="training_forward"
+)
 def f9_two_values(p: Setting, forward: Program) -> None:
     d, low = p.value("d", "c", sign="positive"), p.value("low", "c")
     bn = p.run(p.written_out(forward, "i", 2), x_1=low + d, x_2=low)
@@ -172,7 +191,10 @@ def f9_two_values(p: Setting, forward: Program) -> None:
     p.differ("mean|x - mu| = sigma/2", deviation, p.root(bn.batch_var) / 2)
 
 
-@F9.exactly("m - 1 equal values and one above: mean|x - mu| = (2 sqrt(m - 1)/m) sigma, so no factor serves all data", of="training_forward")
+@F9.exactly(
+    "m - 1 equal values and one above: mean|x - mu| = (2 sqrt(m - 1)/m) sigma, so no factor serves all data",
+    of="training_forward",
+)
 def f9_one_outlier(p: Setting, forward: Program) -> None:
     """Both sides are squared, neither being negative; the one lies above the mean and the others below it."""
     d, low = p.value("d", "c", sign="positive"), p.value("low", "c")
@@ -185,17 +207,20 @@ def f9_one_outlier(p: Setting, forward: Program) -> None:
 
 F10 = claim(
     "F10",
-    "with BN at initialization gradients grow exponentially with depth: a layer multiplies their squared norm by (B - 2)/(B - 3) for "
+    "with BN at initialization gradients grow exponentially with depth: a layer multiplies their squared norm by (B "
+    "- 2)/(B - 3) for "
     "the identity activation and by pi/(pi - 1) for ReLU, in the limit of large batches B",
     source="Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz 2019",
-    note="in expectation over the weights and deep in the network, eps = 0; B >= 4. The numerator B - 2 is the sum of the squared "
+    note="in expectation over the weights and deep in the network, eps = 0; B >= 4. The numerator B - 2 is the sum "
+    "of the squared "
     "singular values of BN's Jacobian, B/(B - 3) the expectation of 1/v for normal values of variance 1.",
     measured_by=("gradient_growth",),
 )
 
 
 @F10.exactly(
-    "the sum of the squared entries of dy/dx is (gamma²/(v + eps)) (m - 2 + (eps/(v + eps))²), so (gamma²/v) (m - 2) at eps = 0",
+    "the sum of the squared entries of dy/dx is (gamma²/(v + eps)) (m - 2 + (eps/(v + eps))²), so (gamma²/v) (m - "
+    "2) at eps = 0",
     of=("training_backward", "training_forward"),
 )
 def f10_jacobian(p: Setting, backward: Program, forward: Program) -> None:
@@ -209,7 +234,9 @@ def f10_jacobian(p: Setting, backward: Program, forward: Program) -> None:
     p.differ("a row: 1 - 1/m", square, q * (1 - 1 / m))
 
 
-@F10.exactly("their sum: sum (1 - 1/m - (2 - rho) x_hat²/m) = m - 2 + (1 - rho)², rho = v/(v + eps)", of="training_forward")
+@F10.exactly(
+    "their sum: sum (1 - 1/m - (2 - rho) x_hat²/m) = m - 2 + (1 - rho)², rho = v/(v + eps)", of="training_forward"
+)
 def f10_trace(p: Setting, forward: Program) -> None:
     bn, m = p.run(forward), p.size("i")
     rho = bn.batch_var / (bn.batch_var + bn.eps)

@@ -58,7 +58,9 @@ def f1_of_negative_factors(p: Setting, backward: Program) -> None:
     p.differ("d/d(aW) = (1/a) d/dW at eps/a²", scaled.dW, plain.dW / a)
 
 
-@F1.exactly("for a = 0, eps > 0: y = beta, d/du = 0, d/d(aW) = (gamma/sqrt(eps)) sum (dy - mean(dy)) u", of="linear_backward")
+@F1.exactly(
+    "for a = 0, eps > 0: y = beta, d/du = 0, d/d(aW) = (gamma/sqrt(eps)) sum (dy - mean(dy)) u", of="linear_backward"
+)
 def f1_of_zero(p: Setting, backward: Program) -> None:
     zero = p.run(backward, W=0 * p.value("W", "ck"))
     centred = zero.dy - p.total(zero.dy, "i") / p.size("i")
@@ -96,7 +98,8 @@ def f2_of_lengths(p: Setting, backward: Program) -> None:
 
 
 @F2.exactly(
-    f"{ROWS}: <w, dw> = gamma (1 - rho) <dy, x_hat> and |w - eta dw|² = |w|² - 2 eta <w, dw> + eta² |dw|², rho = v/(v + eps)",
+    f"{ROWS}: <w, dw> = gamma (1 - rho) <dy, x_hat> and |w - eta dw|² = |w|² - 2 eta <w, dw> + eta² |dw|², rho = "
+    f"v/(v + eps)",
     of="linear_backward",
 )
 def f2_of_batch_normalization(p: Setting, backward: Program) -> None:
@@ -120,7 +123,8 @@ F4 = claim(
     "F4",
     "with weight decay L_lambda(a w) = L_(lambda a²)(w), and the effective learning rate is eta/|w|²",
     source="van Laarhoven 2017, sections 2 and 3",
-    note="L_lambda is any loss of y plus lambda |W|²; here that loss is linear in y, with any coefficients. At a row of length a in "
+    note="L_lambda is any loss of y plus lambda |W|²; here that loss is linear in y, with any coefficients. At a "
+    "row of length a in "
     "the direction u, |u| = 1, the rate for u is eta/a². The length changes with every step, so that this rate does.",
 )
 
@@ -144,7 +148,10 @@ def f4_without_eps(p: Setting, backward: Program) -> None:
     p.differ("L_lambda(a w) = L_(lambda a)(w)", decayed(p, scaled, decay), decayed(p, plain, decay * a))
 
 
-@F4.exactly("for a > 0: L_lambda(a w; eps) = L_(lambda a²)(w; eps/a²), and for a < 0 the same with -gamma for gamma", of="linear_backward")
+@F4.exactly(
+    "for a > 0: L_lambda(a w; eps) = L_(lambda a²)(w; eps/a²), and for a < 0 the same with -gamma for gamma",
+    of="linear_backward",
+)
 def f4_exactly(p: Setting, backward: Program) -> None:
     a, decay, w, eps = p.value("a", sign="positive"), p.value("lambda"), p.value("W", "ck"), p.value("eps")
     plain, turned = p.run(backward, eps=eps / a**2), p.run(backward, eps=eps / a**2, gamma=-p.value("gamma", "c"))
@@ -205,9 +212,11 @@ def f5_exactly(p: Setting, backward: Program) -> None:
 
 F6 = claim(
     "F6",
-    "the rate eta with the decay lambda moves in the same directions as no decay with the rate eta (1 - lambda eta)^(-2t-1) at step t",
+    "the rate eta with the decay lambda moves in the same directions as no decay with the rate eta (1 - lambda "
+    "eta)^(-2t-1) at step t",
     source="Li and Arora 2019, theorem 2.1",
-    note="gradient descent, W' = (1 - lambda eta) W - eta dW, from the same W at t = 0 and on the same batches; momentum needs "
+    note="gradient descent, W' = (1 - lambda eta) W - eta dW, from the same W at t = 0 and on the same batches; "
+    "momentum needs "
     "more. The two ways are the same up to the factor (1 - lambda eta)^t.",
     measured_by=("weight_decay",),
 )
@@ -243,7 +252,9 @@ def f6_without_eps(p: Setting, backward: Program) -> None:
     )
 
 
-@F6.exactly("with eps in the way with decay, the way without it has eps (1 - lambda eta)^(-2t) at step t", of="linear_backward")
+@F6.exactly(
+    "with eps in the way with decay, the way without it has eps (1 - lambda eta)^(-2t) at step t", of="linear_backward"
+)
 def f6_exactly(p: Setting, backward: Program) -> None:
     a, kept, eta = p.value("a", sign="positive"), p.value("1 - lambda eta", sign="positive"), p.value("eta")
     u, eps = p.value("W", "ck"), p.value("eps")
