@@ -195,7 +195,7 @@ def eps_form(p: Setting, layer: Layer, change: Change) -> tuple[Any, Any]:
 
 def product_changed(p: Setting, layer: Layer, change: Change) -> tuple[Any, Any]:
     """Return W h of the changed weights and data, and the same by that of the given ones."""
-    _ = p.run(layer.program)  # which tells the sizes
+    _ = p.run(layer.program.needed_for([layer.program.body[0].name]))  # which tells the sizes
     given, by = change.made(p, layer)
     (w, w_letters), (h, h_letters) = layer.weights, layer.inputs
     weights, inputs = p.value(w, w_letters), p.value(h, h_letters)
