@@ -40,6 +40,10 @@ proved, 2 wrong usage or an unknown target, 4 bnverify itself failed, 130 interr
     show_default=True,
     help="Where --measure writes.",
 )
+@click.option(
+    "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw how far a claim fails along a number."
+)
+@click.option("--along", metavar="NAME[=FROM:TO]", help="The number of --plot, such as a or eps=0:1.")
 @click.option("--target", metavar="TARGET", help="Try the claims on an implementation.")
 @click.option(
     "--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write the verdicts as JSON."
@@ -54,6 +58,8 @@ def claims(
     steps: bool,
     again: bool,
     results: Path,
+    plot: Path | None,
+    along: str | None,
     target: str | None,
     json_path: Path | None,
     markdown_path: Path | None,
@@ -65,7 +71,7 @@ def claims(
 
     Without NAME a table of all; with NAME (A1, claim-A1, ...) the whole story of each.
     """
-    for path in (json_path, markdown_path):
+    for path in (json_path, markdown_path, plot):
         if path is not None:
             require_writable(path)
     from bnverify.claims.stating import chosen
@@ -73,6 +79,8 @@ def claims(
     picked = chosen(names, source)
     if again:
         return _measured(picked, results)
+    if plot is not None or along is not None:
+        return _drawn(picked, plot, along)
     if target is not None:
         return _on_target(target, picked, timeout=timeout, memory=memory, isolation=isolation)
     from bnverify.claims import documents, telling
@@ -133,6 +141,16 @@ def _measured(picked: list[Any], folder: Path) -> int:
         for claim, finding in record.measured.findings.items():
             say(f"claim-{claim}  {'seen' if finding.supported else 'not seen'}  {finding.statement}")
         say(f"wrote {file}")
+    return 0
+
+
+def _drawn(picked: list[Any], plot: Path | None, along: str | None) -> int:
+    from bnverify.claims.drawing import draw
+
+    if plot is None or along is None or len(picked) != 1:
+        raise UsageError("--plot FILE and --along NAME belong together, and to one claim")
+    draw(picked[0], along, plot)
+    say(f"wrote {plot}")
     return 0
 
 

@@ -25,11 +25,13 @@ COUNTS = (1, 2, 3, 4)
 MOST = 12
 """How many values an array may have."""
 TRIES = 16
+GENERIC = 4
+"""How many draws tell whether values of some lengths can be a counterexample to an equation at all."""
 COMPARED = 4
 """Of so many counterexamples of one size the one that is written the shortest is taken."""
 COPIES = "r"
 """The index of the copies of a batch."""
-PLAIN: Mapping[str, int] = {"gamma": 1, "beta": 0, "eps": 1}
+PLAIN: Mapping[str, int] = {"gamma": 1, "beta": 0, "eps": 1, "running_var": 1}
 WHOLE = 8
 """A setting draws eighths: so many of them are a whole number."""
 State = Callable[[Setting], None]
@@ -58,12 +60,38 @@ def smallest(law: State, what: str, letters: str) -> Counterexample | None:
     Raises:
         CheckerError: the two evaluations contradict each other.
     """
-    for lengths in _lengths(letters):
-        for largest in LARGEST:
-            found = list(_found(law, what, lengths, largest))
-            if found:
-                return min(found, key=lambda one: (len(str(one)), str(one)))
+    for lengths, largest in itertools.chain(_promising(law, what, letters), _all_places(letters)):
+        found = list(_found(law, what, lengths, largest))
+        if found:
+            return min(found, key=lambda one: (len(str(one)), str(one)))
     return None
+
+
+def _all_places(letters: str) -> Iterator[tuple[Mapping[str, int], int]]:
+    """Yield every choice of lengths and of a largest number, the smallest numbers first."""
+    return ((lengths, largest) for largest in LARGEST for lengths in _lengths(letters))
+
+
+def _promising(law: State, what: str, letters: str) -> Iterator[tuple[Mapping[str, int], int]]:
+    """Yield lengths for which an equation fails somewhere, the fewest values first, each with larger and larger numbers.
+
+    Where an equation holds for a few draws of larger numbers, few others break it. An inequality may break at few places
+    of any lengths, so that of these nothing is known beforehand.
+    """
+    draws = [small(seed, LARGEST[-1]) for seed in range(TRIES, TRIES + GENERIC)]
+    for lengths in _lengths(letters):
+        if _ordered(law, what, lengths, draws[0]):
+            return
+        if any(_fails(law, what, lengths, draw) for draw in draws):
+            yield from ((lengths, largest) for largest in LARGEST)
+
+
+def _ordered(law: State, what: str, lengths: Mapping[str, int], draw: Draw) -> bool:
+    """Return whether a claim is seen to be an inequality."""
+    try:
+        return any(trial.ordered for trial in read(law, DIGITS_50, lengths, draw).trials[what])
+    except ZeroDivisionError:
+        return False
 
 
 def _lengths(letters: str) -> Iterator[Mapping[str, int]]:
@@ -98,14 +126,16 @@ def _found(law: State, what: str, lengths: Mapping[str, int], largest: int) -> I
 def small(seed: int, largest: int) -> Draw:
     """Return what draws whole numbers up to a largest one, each name its own, whenever it is asked for.
 
-    The first half of the seeds leaves gamma, beta and eps what says the least.
+    A single number may be one more, so that a factor that has to be 2 is met among the smallest values. The first half of
+    the seeds leaves gamma, beta, eps and running_var what says the least.
     """
 
     def draw(name: str, shape: tuple[int, ...], sign: str) -> Any:
         if name in PLAIN and seed < TRIES // 2:
             return np.full(shape, WHOLE * PLAIN[name])
-        low = {"positive": 1, "nonnegative": 0}.get(sign, -largest)
-        high = -1 if sign == "negative" else largest
+        most = largest + 1 if math.prod(shape) == 1 else largest
+        low = {"positive": 1, "nonnegative": 0}.get(sign, -most)
+        high = -1 if sign == "negative" else most
         generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
         return WHOLE * generator.integers(low, high + 1, size=shape)
 

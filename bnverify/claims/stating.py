@@ -129,22 +129,25 @@ def chosen(names: Sequence[str], source: Path | None = None) -> list[Claim]:
     Raises:
         UsageError: there is no such claim, or the file cannot be run.
     """
-    before = set(claims())
-    if source is not None:
-        _run(source)
-    own = [one for name, one in _claims.items() if name not in before]
-    if source is not None and not own:
+    if source is None:
+        return [named(name) for name in names] or list(claims().values())
+    own = _stated_in(source.resolve())
+    if not own:
         raise UsageError(f"{source}: states no claim; bnverify.claims.claim makes one")
-    return [named(name) for name in names] or own or list(claims().values())
+    return [named(name) for name in names or own]
 
 
-def _run(source: Path) -> None:
+@cache
+def _stated_in(source: Path) -> tuple[str, ...]:
+    """Return the names of the claims that a Python file states, which is run once."""
+    before = set(claims())
     try:
         _ = runpy.run_path(str(source))
     except BnverifyError:
         raise
     except Exception as problem:
         raise UsageError(f"{source}: running it raised {one_line(problem)}") from None
+    return tuple(name for name in _claims if name not in before)
 
 
 def _order(name: str) -> tuple[str, int, str]:

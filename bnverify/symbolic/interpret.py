@@ -7,6 +7,7 @@ it. Used to look for witnesses and to cross-check proofs; a check of an implemen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -41,14 +42,19 @@ def evaluate(
     Raises:
         UnknownSymbolError: a symbol of ``expr`` has no value.
     """
-    symbols = sorted(expr.free_symbols, key=str)
+    symbols = _symbols(expr)
     missing = [s.name for s in symbols if s not in env]
     if missing:
         raise UnknownSymbolError(f"{', '.join(missing)} in {expr} has no value")
     if expr.is_Integer:
         return np.asarray(number(int(expr)))
-    call, fractions = _compiled(expr, tuple(symbols), functions)
+    call, fractions = _compiled(expr, symbols, functions)
     return np.asarray(call(*(env[s] for s in symbols), *(number(int(r.p)) / number(int(r.q)) for r in fractions)))
+
+
+@cache
+def _symbols(expr: sp.Expr) -> tuple[sp.Symbol, ...]:
+    return tuple(sorted(expr.free_symbols, key=str))
 
 
 _known: dict[tuple[sp.Expr, int], tuple[Any, Sequence[sp.Rational], Sequence[Any]]] = {}
@@ -101,7 +107,7 @@ def run(
         if found is not None and statement.name.name in found:
             env[statement.name] = found[statement.name.name]
             continue
-        inner = program.axes_of(statement.expr) | statement.over
+        inner = program.axes[statement.name] | statement.over
         value = np.broadcast_to(evaluate(statement.expr, env, functions, number), shape_of(inner, lengths, order))
         env[statement.name] = np.broadcast_to(
             value.sum(axis=tuple(order.index(letter) for letter in statement.over), keepdims=True),

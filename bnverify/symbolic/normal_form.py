@@ -126,7 +126,7 @@ class Coordinates:
         for symbol in expr.free_symbols:
             if symbol not in env and symbol not in self.sizes.values() and symbol not in self.axes:
                 raise UnknownSymbolError(f"{symbol} in {expr} has no index set, but should be declared")
-        for power in expr.atoms(sp.Pow):
+        for power in sorted(expr.atoms(sp.Pow), key=str):
             if power.exp.is_negative:
                 divided = self.canonical(power.xreplace(dict(env)))
                 if divided.has(sp.zoo, sp.nan):
@@ -136,14 +136,16 @@ class Coordinates:
     def canonical(self, expr: sp.Expr) -> sp.Expr:
         """Return ``expr`` with ε eliminated, every root a symbol and every divisor recorded."""
         expr = sp.sympify(expr).xreplace(self.eliminated)
-        work = []
+        work, divided = [], []
         for power in expr.atoms(sp.Pow):
             if not (2 * power.exp).is_Integer or power.has(sp.Abs):
                 raise SymbolicError(f"{power} is not expressible: only square roots and whole powers without signs are")
             if not power.exp.is_Integer or (power.exp.is_negative and not power.base.is_Symbol):
                 work.append(power)
             elif power.exp.is_negative:
-                self._divide_by(power.base)
+                divided.append(power.base)
+        for base in sorted(divided, key=str):  # a set has no order of its own
+            self._divide_by(base)
         if not work:
             return expr
         inner = min(work, key=lambda p: (p.count_ops(), str(p)))

@@ -21,6 +21,8 @@ from bnverify.symbolic.induction import Induction, try_induction
 from bnverify.symbolic.program import Indices, Program, indices, size
 from bnverify.symbolic.setting import SIGNS, New, Square, Start, require_new_claim
 
+POSITIVE = ("eps", "running_var")
+"""Inputs that are drawn positive, so that what is rooted is in the domain."""
 Draw = Callable[[str, tuple[int, ...], str], Any]
 """``draw(name, shape, sign)``: whole numbers of that sign, which stand for eighths."""
 
@@ -219,7 +221,7 @@ class Numbers:
             raise SymbolicError(f"unknown sign {sign}, but should be one of {', '.join(SIGNS)}")
         if name not in self.drawn:
             shape = interpret.shape_of(letters, self.lengths, self.order)
-            positive = sign in ("positive", "nonnegative") or name.split()[0] == "eps"
+            positive = sign in ("positive", "nonnegative") or name.split()[0] in POSITIVE
             eighths = self.draw(name, shape, "positive" if positive else sign)
             number = self.arithmetic.number
             self.drawn[name] = np.frompyfunc(lambda k: number(int(k)) / number(8), 1, 1)(eighths)
