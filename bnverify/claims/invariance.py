@@ -25,7 +25,7 @@ LENGTHS = (2, 3)
 
 @dataclass(frozen=True)
 class Row:
-    """A cell: whether the normalized value stays, in which form, and what becomes of the gradients.
+    """A cell: whether the normalized value stays, in which form, and what becomes of dW and dh, the gradients.
 
     counterexample: numbers that break it at eps = 0 and a > 0; trials: how many draws did not.
     """
@@ -91,7 +91,7 @@ def _gradient(layer: Layer, change: Change, kind: str) -> str:
     if kind == NO:
         if not _gradient_moves(layer, change):
             raise CheckerError(f"{layer.name}, {change.words}: not invariant, but at a draw {change.law}")
-        return f"not: {change.law}"
+        return f"fails: {change.law}"
     if kind == YES:
         return f"dW and dh stay; {change.law}"
     changed, other = ("dW", "dh") if change.of_weights else ("dh", "dW")
