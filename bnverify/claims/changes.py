@@ -73,6 +73,12 @@ class Change:
     law: str
     """What invariance makes of the gradient by what is changed: the change has no part of it."""
 
+    @property
+    def gradients(self) -> str:
+        """What becomes of both gradients for a > 0, or with a summand, where the normalized value stays."""
+        changed, other = ("dW", "dh") if self.of_weights else ("dh", "dW")
+        return f"{changed} divided by a, {other} the same" if self.scales else "dW and dh the same"
+
     def letters(self, layer: Layer) -> str:
         """Return the indices of the factor or of the summand."""
         return layer.weights[1].replace("k", "") if self.along == "rows" else self.along

@@ -63,10 +63,10 @@ def any_factor(p: Setting, *_: Program, layer: Layer) -> None:
 
 def kept(p: Setting, *_: Program, layer: Layer, changes: Sequence[Change], gradients: bool) -> None:
     for change in changes:
-        p.equal(change.words, *value_kept(p, layer, change, at_zero=change.scales))
+        p.equal(f"{change.words}: the same", *value_kept(p, layer, change, at_zero=change.scales))
         if gradients:
             along = along_change(p, layer, change, at_zero=change.scales)
-            p.equal(f"{change.words}: the gradients", *gradient_kept(p, layer, change))
+            p.equal(f"{change.words}: {change.gradients}", *gradient_kept(p, layer, change))
             p.equal(f"{change.words}: {change.law}", along, 0 * along)
 
 
