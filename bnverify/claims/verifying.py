@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from flint import arb, ctx
 
 from bnverify.claims.counterexamples import read
 from bnverify.errors import CheckerError
-from bnverify.symbolic.numbers import BALLS, Draw, Trial
+from bnverify.symbolic.numbers import BALLS, Trial
 from bnverify.symbolic.setting import Setting
 from bnverify.symbolic.witness import drawing
 
@@ -30,8 +31,8 @@ def points(law: State, letters: str, what: str) -> int:
     """
     verified = 0
     for seed, count in enumerate(COUNTS):
-        for draw in _draws(seed):
-            trials = _trials(law, letters, what, count, draw)
+        for k in range(TRIES):
+            trials = _trials(law, letters, what, count, (seed, k))
             if trials is None:
                 continue
             if not all(map(_holds, trials)):
@@ -43,17 +44,21 @@ def points(law: State, letters: str, what: str) -> int:
     return verified
 
 
-def _draws(seed: int) -> Iterator[Draw]:
-    for k in range(TRIES):
-        yield drawing(np.random.default_rng([seed, k]))
-
-
-def _trials(law: State, letters: str, what: str, count: int, draw: Draw) -> list[Trial] | None:
+def _trials(law: State, letters: str, what: str, count: int, drawn: tuple[int, int]) -> list[Trial] | None:
     """Return both sides of a claim in balls, or None where the point is outside the law's domain."""
+    read_here = _reading(law, letters, count, drawn)
+    if read_here is None:
+        return None
+    trials = read_here[what]
+    return trials if all(_finite(side) for one in trials for side in (one.left, one.right)) else None
+
+
+@lru_cache(maxsize=len(COUNTS) * TRIES)
+def _reading(law: State, letters: str, count: int, drawn: tuple[int, int]) -> Mapping[str, list[Trial]] | None:
+    """Return both sides of all claims of a law, which is read once for all of them."""
     before, ctx.prec = ctx.prec, BITS
     try:
-        trials = read(law, BALLS, dict.fromkeys(letters, count), draw).trials[what]
-        return trials if all(_finite(side) for one in trials for side in (one.left, one.right)) else None
+        return read(law, BALLS, dict.fromkeys(letters, count), drawing(np.random.default_rng(drawn))).trials
     except ZeroDivisionError:
         return None
     finally:

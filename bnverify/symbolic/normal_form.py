@@ -138,8 +138,8 @@ class Coordinates:
         expr = sp.sympify(expr).xreplace(self.eliminated)
         work, divided = [], []
         for power in expr.atoms(sp.Pow):
-            if not (2 * power.exp).is_Integer:
-                raise SymbolicError(f"{power} is not expressible: only square roots and whole powers are")
+            if not (2 * power.exp).is_Integer or (power.exp.is_negative and isinstance(power.base, sp.Abs)):
+                raise SymbolicError(f"{power} is not expressible: only square roots, whole powers and no 1/|a| are")
             if not power.exp.is_Integer or (power.exp.is_negative and not power.base.is_Symbol):
                 work.append(power)
             elif power.exp.is_negative:
@@ -167,9 +167,7 @@ class Coordinates:
     def axes_of(self, expr: sp.Expr) -> Indices:
         """Return the indices that an expression in these coordinates depends on."""
         found: Indices = NO_INDICES
-        for symbol in expr.free_symbols:
-            if symbol in self.sizes.values():
-                continue
+        for symbol in expr.free_symbols - set(self.sizes.values()):
             if symbol not in self.axes:
                 raise UnknownSymbolError(f"{symbol} in {expr} has no index set, but should be declared")
             found |= self.axes[symbol]

@@ -1,4 +1,4 @@
-"""Programs for particular places of an index: every value written out, one value apart, an index under another letter.
+"""Programs for places of an index: every value written out, one value apart, another letter; and after a linear layer.
 
 Nothing is assumed of the program: a symbol with the index becomes one symbol for each place, and a sum over the index
 becomes the sum over the places. The results are programs, which every reading reads.
@@ -7,12 +7,12 @@ becomes the sum over the places. The results are programs, which every reading r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from bnverify.errors import SymbolicError
-from bnverify.symbolic.program import Indices, Program, Statement, real, replace_axes
+from bnverify.symbolic.program import Indices, Program, Statement, real, replace_axes, size
 
 
 def written_out(program: Program, letter: str, count: int) -> Program:
@@ -58,6 +58,24 @@ def relettered(program: Program, letter: str, new: str, count: sp.Symbol) -> Pro
     body = tuple(Statement(s.name, s.expr.xreplace(size), renamed(s.over), renamed(s.spread)) for s in program.body)
     axes = {symbol: renamed(letters) for symbol, letters in program.axes.items()}
     return Program(f"{program.name}_{new}", program.inputs, body, program.outputs, axes, sizes)
+
+
+def after_linear(program: Program, weights: str, inputs: str, *, of: str = "x") -> Program:
+    """Return ``program`` of z = sum over k of W h in place of its input x; W and h have these indices, k among them.
+
+    Raises:
+        SymbolicError: z does not have the indices of x, or a symbol of the program is called W, h or z.
+    """
+    x, layer = program.symbol(of), (real("W"), real("h"), real("z"))
+    if (frozenset(weights) | frozenset(inputs)) - {"k"} != program.axes[x]:
+        raise SymbolicError(f"z has the indices of W and h but k, which should be those of {x} in {program.name}")
+    _require_free(program, layer)
+    axes = {layer[0]: frozenset(weights), layer[1]: frozenset(inputs)}
+    axes |= {s: program.axes[s] for s in program.inputs if s != x}
+    product = Statement(layer[2], layer[0] * layer[1], frozenset("k"))
+    body = [product, *(replace(s, expr=s.expr.xreplace({x: layer[2]})) for s in program.body)]
+    name, sizes = f"linear_{program.name}", {**program.sizes, "k": size("K")}
+    return Program(name, tuple(axes), tuple(body), program.outputs, replace_axes(axes, body, sizes, name), sizes)
 
 
 @dataclass(frozen=True)
