@@ -297,12 +297,21 @@ def _sharpest(subject: Subject) -> str:
 
 
 def plain(
-    subject: Subject, dtype: str, around: tuple[int, ...], channels: int | None = None, *, seed: int = 0
+    subject: Subject,
+    dtype: str,
+    around: tuple[int, ...],
+    channels: int | None = None,
+    *,
+    seed: int = 0,
+    eps: float = 0.75,
 ) -> DirectedCase:
-    """Return a case of these lengths beside that of the channels; eps weighs about as much as the variance."""
+    """Return a case of these lengths beside that of the channels; eps weighs about as much as the variance.
+
+    eps: what is used where the convention fixes none.
+    """
     numbers, convention, kinds = np.random.default_rng(seed), subject.convention, PRECISIONS[dtype]
     channels, count = channels or subject.channels or CHANNELS, int(np.prod(around))
-    eps = convention.eps or 0.75
+    eps = convention.eps or eps
     spread = np.sqrt(eps) * np.geomspace(0.8, 2.5, channels)[:, None]
 
     def rows(*sizes: float) -> Array:

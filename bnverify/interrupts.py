@@ -14,7 +14,8 @@ def install() -> None:
     global _installed
     _installed = True
     for number in _signals():
-        _ = signal.signal(number, _note)
+        if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:  # which nohup ignores
+            _ = signal.signal(number, _note)
 
 
 def leave() -> None:

@@ -9,17 +9,25 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import IO, Any
 
 from bnverify.checking import Gathering, Order, Progress
 from bnverify.convention import Convention
-from bnverify.errors import BnverifyError, CheckerError
-from bnverify.outcome import Report
-from bnverify.supervising import check_guarded, check_here, processes, watch_of
+from bnverify.errors import BnverifyError, CheckerError, UsageError
+from bnverify.outcome import INTERRUPTED, Report
+from bnverify.supervising import NESTED, check_guarded, check_here, processes, watch_of
+from bnverify.workers import Watch
 
 PATIENCE = 10.0
 """Seconds that the process has to end those that it began, before it is killed."""
-CODE = "from bnverify.isolating import serve; serve()"
+CODE = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from bnverify.isolating import serve
+serve()
+"""
+"""What the process runs: it imports from where its caller does, whatever lies in the working directory."""
 
 
 def check(
@@ -57,12 +65,26 @@ def check(
         ConventionError: a convention does not exist or cannot be judged.
     """
     order = Order(target, convention, profile, select, dtype, device, seed, settings or {}, least=min_accuracy)
+    if NESTED in os.environ:
+        raise UsageError(
+            f"{target}: a target checks something while it is checked; write if __name__ == '__main__': there"
+        )
+    _ = watch_of(timeout, memory, device)
     if isolation and isinstance(target, str) and not target.startswith("__main__:") and sys.executable:
-        return _asked((order, timeout, memory, sys.path), progress)
+        return _asked(_sent(order, timeout, memory), progress)
     return check_here(order, Gathering(order, progress))
 
 
-def _asked(question: object, progress: Progress | None) -> Report:
+def _sent(order: Order, timeout: float, memory: float) -> bytes:
+    try:
+        return pickle.dumps(sys.path) + pickle.dumps((order, timeout, memory))
+    except Exception as problem:
+        raise UsageError(
+            f"{order.target}: an argument cannot be sent to another process ({problem}); isolation=False"
+        ) from None
+
+
+def _asked(question: bytes, progress: Progress | None) -> Report:
     """Return the report that another process makes of a check, and tell how far it has come."""
     with _served(question) as answers:
         while True:
@@ -79,10 +101,10 @@ def _asked(question: object, progress: Progress | None) -> Report:
 
 
 @contextmanager
-def _served(question: object) -> Iterator[IO[bytes]]:
+def _served(question: bytes) -> Iterator[IO[bytes]]:
     """Begin a process that answers a question, and end it with all that it began."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-c", CODE, str(writing)]
+    command = [sys.executable, "-P", "-c", CODE, str(writing)]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[writing]) as process,
         os.fdopen(reading, "rb") as answers,
@@ -91,8 +113,10 @@ def _served(question: object) -> Iterator[IO[bytes]]:
         try:
             assert process.stdin is not None
             with suppress(BrokenPipeError), process.stdin as asked:
-                pickle.dump(question, asked)
+                _ = asked.write(question)
             yield answers
+        except BnverifyError:
+            raise
         except BaseException:  # the user's Ctrl-C, or an exception of progress
             process.send_signal(signal.SIGTERM)
             raise
@@ -108,23 +132,25 @@ def serve() -> None:
     from bnverify.interrupts import install
 
     install()
-    with os.fdopen(int(sys.argv[1]), "wb") as answers:
-
-        def tell(kind: str, found: object) -> None:
-            pickle.dump((kind, found), answers)
-            answers.flush()
-
-        order, timeout, memory, sys.path[:] = pickle.load(sys.stdin.buffer)
-        os.set_inheritable(answers.fileno(), False)
-        try:
-            tell("report", _checked(order, timeout, memory, lambda *come: tell("progress", come)))
-        except BnverifyError as problem:
-            tell("problem", problem)
+    os.environ[NESTED] = "1"
+    order, timeout, memory = pickle.load(sys.stdin.buffer)
+    watch = watch_of(timeout, memory, order.device)
+    try:
+        with os.fdopen(int(sys.argv[1]), "wb") as answers:
+            os.set_inheritable(answers.fileno(), False)
+            _answer(order, watch, answers)
+    except (KeyboardInterrupt, BrokenPipeError):  # the caller wants no answer any more, or is no more
+        os._exit(INTERRUPTED)
 
 
-def _checked(order: Order, timeout: float, memory: float, progress: Progress) -> Report:
-    from dataclasses import replace
+def _answer(order: Order, watch: Watch, answers: IO[bytes]) -> None:
+    def tell(kind: str, found: object) -> None:
+        pickle.dump((kind, found), answers)
+        answers.flush()
 
     shared = replace(order, processes=processes())
-    watch = watch_of(timeout, memory, order.device)
-    return check_guarded(shared, Gathering(shared, progress), watch, lambda gathering: None)
+    gathering = Gathering(shared, lambda *come: tell("progress", come))
+    try:
+        tell("report", check_guarded(shared, gathering, watch, lambda gathering: None))
+    except BnverifyError as problem:
+        tell("problem", problem)

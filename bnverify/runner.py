@@ -28,7 +28,7 @@ from bnverify.power import Power
 from bnverify.precision import PRECISIONS
 from bnverify.property import OPTIONS, Property
 from bnverify.strategies import STRATEGIES
-from bnverify.subject import Raised, Subject
+from bnverify.subject import WAYS, Raised, Subject
 from bnverify.workers import Crash, Watch, tried
 
 
@@ -231,7 +231,7 @@ class _Run:
         for setting, subject, moved in alternatives(self.subject, case):
             if self.prop.barred_by(subject.convention.rules):
                 continue
-            built = any(need == "options" or need in OPTIONS for need in self.prop.needs)  # which a rival never is
+            built = any(need in ("options", *OPTIONS, *WAYS) for need in self.prop.needs)  # which a rival never is
             other = None if built else rival(setting, self.subject.convention, subject)
             if self._passes(subject, moved, drawn) and not (other and self._passes(other, moved, drawn)):
                 yield setting

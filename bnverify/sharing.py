@@ -113,7 +113,7 @@ class Parts:
     def _lost(self, lost: Sequence[tuple[int, Crash]], workers: int) -> Iterator[tuple[int, Any]]:
         """Yield the outcomes of parts that ended their process, with the smallest case that still does, as time allows."""
         found = {number: lost_outcome(self.blank(number), crash, self.subject.target) for number, crash in lost}
-        again = [number for number, crash in lost if not crash.hung and found[number].failing is not None]
+        again = [number for number, crash in lost if not crash.hung and getattr(found[number], "failing", None)]
         until = time.monotonic() + SHRINKING
 
         def smaller(number: int) -> Iterator[tuple[int, Outcome]]:

@@ -33,6 +33,8 @@ MOST = 1_000_000
 """Seconds of a call, and GiB."""
 PROCESSES = 4
 """More gain little, cost memory, and are too many where a container may use few of its machine's cores."""
+NESTED = "BNVERIFY_CHECKING"
+"""The environment variable that says that this process checks a target."""
 BARE = "the implementation runs in the judge's own process, which it may end or hang"
 
 
@@ -53,8 +55,8 @@ def watch_of(timeout: float, memory: float, device: str) -> Watch:
         UsageError: one is not above 0.
     """
     for option, value in (("--timeout", timeout), ("--memory", memory)):
-        if not 0 < value < MOST:
-            raise UsageError(f"{option} {value:g}: should be above 0, and below {MOST:,}")
+        if not isinstance(value, int | float) or not 0 < value < MOST:
+            raise UsageError(f"{option} {value}: should be a number above 0, and below {MOST:,}")
     return Watch(timeout, None if device == "cuda" else int(memory * guards.GIB))
 
 
@@ -194,6 +196,7 @@ def _raise_unless_ended(crash: Crash) -> None:
 def _as_judge(output: _Output) -> Iterator[None]:
     """Make this process, a fork, one that may call an implementation; what goes wrong with the judge itself is printed."""
     output.redirect()
+    os.environ[NESTED] = "1"
     guards.without_input()
     gc.set_threshold(50_000)  # what is imported stays, and is much: looking through it again and again takes 0.3 s
     try:

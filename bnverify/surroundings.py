@@ -92,18 +92,19 @@ def _threads() -> frozenset[int]:
     return frozenset(thread.ident or 0 for thread in threading.enumerate())
 
 
-NAMES = sorted(name for name, value in vars(np).items() if callable(value))
+MODULES = (np, np.random, np.linalg)
+NAMES = [(module, name) for module in MODULES for name, value in sorted(vars(module).items()) if callable(value)]
 
 
 def _functions() -> tuple[Any, ...]:
     """Return NumPy's functions and classes, which a call could replace by others."""
-    return tuple(map(vars(np).get, NAMES))
+    return tuple(vars(module).get(name) for module, name in NAMES)
 
 
 def _set_functions(values: tuple[Any, ...]) -> None:
-    for name, value in zip(NAMES, values, strict=True):
-        if vars(np).get(name) is not value:
-            setattr(np, name, value)
+    for (module, name), value in zip(NAMES, values, strict=True):
+        if vars(module).get(name) is not value:
+            setattr(module, name, value)
 
 
 NUMPY = Item(_functions, _set_functions)

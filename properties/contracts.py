@@ -22,7 +22,7 @@ def modes(subject):
 
 @conformance_property(
     "inputs-unchanged",
-    shows="in what a call leaves of its inputs, which it writes into",
+    shows="in what a call leaves of its inputs",
     data="unit",
     source="a layer is a function of its inputs",
     claim="x, gamma, beta and dy keep every bit, with and without gradients",
@@ -113,7 +113,7 @@ def determinism(subject, case):
 
 @conformance_property(
     "gradients-do-not-change-y",
-    shows="in the state or y where gradients are asked for",
+    shows="where gradients are asked for",
     data="unit",
     needs=["gradients"],
     source="differentiation reads the forward pass",
@@ -197,7 +197,7 @@ def state_detached(subject, case):
 
 @conformance_property(
     "double-precision",
-    shows="in float64, which is not computed in float64 throughout",
+    shows="in float64",
     source="a result is as precise as the type that it comes in",
     claim="data of float64 are computed in float64 throughout: y, gradients and state, in training and inference",
     catches=["float32-inside", "float32-inside-layer", "float32-accumulator", "eps-in-float32"],

@@ -103,7 +103,7 @@ def arguments_of_state(subject, case):
 @conformance_property(
     "irrelevant-to-training",
     claim="y and the gradients of training depend on neither update_rate nor the stored statistics",
-    shows="in training, which depends on update_rate or the stored statistics",
+    shows="in training with another update_rate or other stored statistics",
     source="microsoft/onnxruntime issue 29790: y of training changed with momentum",
     data="unit",
     weight=0.5,
@@ -126,7 +126,7 @@ def irrelevant_to_training(subject, case):
 @conformance_property(
     "irrelevant-upstream",
     claim="y and the state do not depend on dy: the backward pass writes into neither",
-    shows="in y or the state, into which the backward pass writes",
+    shows="in y or the state beside a backward pass",
     source=SOURCE,
     needs=["gradients"],
     data="unit",
@@ -150,7 +150,7 @@ def irrelevant_upstream(subject, case):
 @conformance_property(
     "batch-mates",
     claim="inference: y of a sample is the same whatever else is in the batch: alone, or beside NaN or huge values",
-    shows="in inference, where a sample depends on the others of its batch",
+    shows="in inference beside other samples",
     source="Ioffe and Szegedy 2015, section 3.1: in inference y is a function of its input alone",
     needs=["inference"],
     data="unit",
@@ -182,7 +182,7 @@ def batch_mates(subject, case):
 @conformance_property(
     "irrelevant-to-state",
     claim="gamma and beta do not change the state after training",
-    shows="in the state, which depends on gamma or beta",
+    shows="in the state with another gamma or beta",
     source=SOURCE,
     needs=["state"],
     data="unit",

@@ -88,7 +88,7 @@ def channel_permutation(subject, case, seed):
 @conformance_property(
     "channel-independence",
     claim="a channel ignores the others, whatever they hold: large numbers, NaN or infinity",
-    shows="where a channel depends on another one",
+    shows="where other channels hold large numbers, NaN or infinity",
     source="the program's symmetry: no sum runs over channels",
     data="unit",
     draws={"other": lambda subject: st.sampled_from([1000.0, float("nan"), float("inf")])},

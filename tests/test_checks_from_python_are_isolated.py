@@ -71,3 +71,48 @@ def test_progress_is_told_on_the_way() -> None:
     _ = bnverify.check(RIGHT, select="known-*", progress=lambda *come: seen.append(come))
     assert [done for done, _, _ in seen] == list(range(len(seen)))
     assert {total for _, total, _ in seen} == {len(seen) - 1}
+
+
+def test_a_file_in_the_working_directory_hides_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit(7)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert bnverify.check(RIGHT, select="known-y").conforms
+
+
+def test_a_target_that_checks_itself_is_refused(tmp_path: Path) -> None:
+    source = f"{ENDING}\nimport bnverify\nprint(bnverify.check(__file__ + ':Layer', select='known-y').conforms)"
+    with pytest.raises(TargetError, match="checks something while it is checked"):
+        _ = bnverify.check(written(tmp_path, source), select="known-y")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout": "1"}, {"timeout": None}, {"memory": 0}, {"settings": {"eps": lambda: 1}}]
+)
+def test_an_argument_that_cannot_be_used_is_told_at_once(
+    wrong: dict[str, object], capfd: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(UsageError):
+        _ = bnverify.check(RIGHT, select="known-y", **wrong)  # type: ignore[arg-type]
+    assert capfd.readouterr().err == ""
+
+
+def test_what_ends_where_something_is_observed_is_told_and_the_rest_is_checked(tmp_path: Path) -> None:
+    source = ENDING.replace("x.size == 0", "x.size > 4500 or abs(x).max() > 1e20")
+    report = bnverify.check(written(tmp_path, source), select="[ak]*c*")
+    assert report.exit_code in (0, 1)
+    assert report.counts["passed"] > 0
+
+
+THREADS = """
+import torch
+
+class Layer(torch.nn.BatchNorm1d):
+    def forward(self, x):
+        return super().forward(x) * (1.01 if torch.get_num_threads() > 1 else 1.0)
+"""
+
+
+def test_a_failure_between_ways_of_running_is_told(tmp_path: Path) -> None:
+    report = bnverify.check(written(tmp_path, THREADS), select="agreement-threads")
+    (outcome,) = report.outcomes
+    assert outcome.status == "failed"
