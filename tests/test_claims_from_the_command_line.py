@@ -1,4 +1,4 @@
-"""``bnverify claims``: every claim has a verdict, the document is what the command writes, a wrong target breaks what is proved."""
+"""``bnverify claims``: no claim is open, the document is what the command writes, a wrong target breaks what is proved."""
 
 from __future__ import annotations
 
