@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
     from bnverify.subject import Subject
 
+BATCH_NORM = "batch_norm"
+"""The kind of normalization that properties are of where they do not say."""
+
 OPTIONS = ("momentum=None", "affine=False", "track_running_stats=False", "bias=False")
 """Settings of a constructor that are checked too, each by itself."""
+
+OTHER_OPTIONS = ("track_running_stats=True", "eps=default")
+"""Those of other normalizations that have properties of their own."""
 
 CAPABILITIES = (
     "inference",
@@ -39,6 +45,7 @@ CAPABILITIES = (
     "state",
     "eps",
     *OPTIONS,
+    *OTHER_OPTIONS,
 )
 """What a property may need beyond forward in training.
 
@@ -81,6 +88,10 @@ class Property:
     """
     shows: str = ""
     """Where code is wrong that fails it and is right in plain calls, in words that go after "wrong"; else empty."""
+    kinds: tuple[str, ...] = (BATCH_NORM,)
+    """The kinds of normalization that it is a property of."""
+    cases: Callable[[Any], SearchStrategy[Any]] | None = None
+    """The case strategy itself, where ``data`` does not name it."""
 
     def barred_by(self, rules: Rules | None) -> str | None:
         """Return why the property is not judged under a convention's rules, or None."""
@@ -113,6 +124,8 @@ def conformance_property(
     half_is_pure: bool = False,
     not_under: Mapping[str, str] | None = None,
     shows: str = "",
+    kinds: Sequence[str] = (BATCH_NORM,),
+    cases: Callable[[Any], SearchStrategy[Any]] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -150,6 +163,8 @@ def conformance_property(
             half_is_pure,
             not_under or {},
             shows,
+            tuple(kinds),
+            cases,
         )
         return check
 

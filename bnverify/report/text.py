@@ -125,7 +125,7 @@ def describe(outcome: Outcome, target: str, *, brief: bool = False) -> Iterator[
 
 def _by_hand(case: Case) -> Iterator[str]:
     """Return what a person computes first of a case of one channel and few values in training, rounded to six digits."""
-    if case.channels != 1 or not 1 < case.count <= BY_HAND or case.rules is not None:
+    if not case.by_hand or case.channels != 1 or not 1 < case.count <= BY_HAND or case.rules is not None:
         return
     x, dy = (case.rows(values)[0].astype(np.float64) for values in (case.x, case.dy))
     mean, var = x.mean(), x.var()
@@ -148,11 +148,10 @@ def case_lines(
     case: Case, drawn: tuple[tuple[str, str], ...] = (), *, lead: str = "the smallest found: "
 ) -> Iterator[str]:
     """Return a case in exact form, first in words, then what a person or Python can read back."""
-    sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
     yield (
-        f"  case    {lead}{case.precision.name}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
-        f"{case.update_rate!r}{extra}"
+        f"  case    {lead}{case.precision.name}, shape {tuple(case.x.shape)}, {case.sizes_in_words}, eps = {case.eps!r}, "
+        f"update_rate = {case.update_rate!r}{extra}"
     )
     if isinstance(case, LinearCase):
         yield f"          W = {_numbers(case.weight)}"

@@ -1,0 +1,103 @@
+"""Other normalizations against exact arithmetic within the derived bound, on data of every conditioning."""
+
+from bnverify.compare import require_outputs
+from bnverify.normalizations import bounds
+from bnverify.normalizations.drawing import hard_cases, known_cases
+from bnverify.normalizations.kinds import ALL
+from bnverify.normalizations.mutants import named, wrong_in
+from bnverify.property import conformance_property
+
+SOURCE = "the derivation in ball arithmetic; the bound is its derivative in rounding errors"
+KNOWN = "exact arithmetic; eps = r² - v makes the root a power of two"
+KNOWN_WRONG = tuple(n for n in named("*-flipped", "*-doubled", "*-missing") if n in wrong_in("y"))
+OF_GRADIENTS = wrong_in("dx", "dgamma", "dbeta", besides=("y",))
+
+
+@conformance_property(
+    "norm-y",
+    claim="a call gives y within the rounding errors of its statements",
+    source=SOURCE,
+    kinds=ALL,
+    cases=hard_cases,
+    catches=[
+        *wrong_in("y"),
+        "one-pass-variance",
+        "statistics-in-half",
+        "correction-of-one",
+        "eps-beside-the-root",
+        "statistics-over-the-batch",
+        "gamma-along-the-wrong-axis",
+        "mean-subtracted",
+        "bias-twice",
+        "lengths-as-root-mean-squares",
+        "rows-of-the-other-axis",
+    ],
+    weight=2,
+)
+def norm_y(subject, case):
+    require_outputs(subject.run(case), bounds.training(case), ("y",), case=case)
+
+
+@conformance_property(
+    "norm-dx",
+    claim="the gradient by x (of weight normalization by v) is right within the rounding errors of its statements",
+    source=SOURCE,
+    kinds=ALL,
+    cases=hard_cases,
+    needs=["gradients"],
+    catches=[
+        *(name for name in OF_GRADIENTS if name in wrong_in("dx")),
+        "statistics-constant",
+        "gradient-of-another-eps",
+    ],
+    weight=2,
+)
+def norm_dx(subject, case):
+    require_outputs(subject.run(case, gradients=True), bounds.training(case), ("dx",), case=case)
+
+
+@conformance_property(
+    "norm-parameter-gradients",
+    claim="the gradients by gamma and beta are sums of dy x_hat and dy within the rounding errors of sums in the accumulation's type",
+    source=SOURCE,
+    kinds=ALL,
+    cases=hard_cases,
+    needs=["gradients"],
+    catches=[
+        *(name for name in OF_GRADIENTS if name in wrong_in("dgamma", "dbeta")),
+        "gradient-of-one-sample",
+        "gradient-averaged",
+        "parameter-gradients-in-half",
+    ],
+    weight=2,
+)
+def norm_parameter_gradients(subject, case):
+    names = subject.gradients[1:]
+    require_outputs(subject.run(case, gradients=True), bounds.training(case), names, case=case)
+
+
+@conformance_property(
+    "norm-known-y",
+    claim="a call gives the known y",
+    source=KNOWN,
+    kinds=ALL,
+    cases=known_cases,
+    needs=["eps"],
+    catches=[*KNOWN_WRONG, "eps-beside-the-root", "correction-of-one"],
+)
+def norm_known_y(subject, case):
+    require_outputs(subject.run(case), bounds.training(case), ("y",), case=case, known=True)
+
+
+@conformance_property(
+    "norm-known-gradients",
+    claim="the gradients are the known ones",
+    source=KNOWN,
+    kinds=ALL,
+    cases=known_cases,
+    needs=["eps", "gradients"],
+    catches=[*OF_GRADIENTS, "statistics-constant", "gradient-of-one-sample"],
+)
+def norm_known_gradients(subject, case):
+    observed = subject.run(case, gradients=True)
+    require_outputs(observed, bounds.training(case), subject.gradients, case=case, known=True)
