@@ -166,7 +166,7 @@ class TorchSession:
 
     def copied(self, how: str) -> TorchSession:
         """Return a copy by deepcopy, a fresh layer given the saved state, or one that is fresh."""
-        return TorchSession(_COPIES[how](self), self.fresh, self.of_instance)
+        return type(self)(_COPIES[how](self), self.fresh, self.of_instance)
 
 
 def _loaded(session: TorchSession) -> Any:

@@ -32,6 +32,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, Any], ...]] = {
     "instance_norm": (("affine", False), ("bias", False), ("track_running_stats", True)),
 }
 """Settings of a constructor that are checked too, each by itself."""
+TRACKING = "track_running_stats=True"
 RANKS: Mapping[str, tuple[int, ...]] = {
     "layer_norm": (2, 3, 4),
     "rms_norm": (2, 3, 4),
@@ -73,7 +74,9 @@ def _of_layer(found: Any, target: str, convention: Convention | None, device: st
     has = {"gamma": getattr(layer, "weight", None) is not None, "beta": getattr(layer, "bias", None) is not None}
     fixed, settings = ((), ()) if is_class else _fixed(kind, layer)
 
-    def subject(label: str, options: Mapping[str, Any], own: tuple[str, ...], required: tuple[str, ...]) -> Subject:
+    def subject(
+        label: str, options: Mapping[str, Any], own: tuple[str, ...], required: tuple[str, ...]
+    ) -> NormalizationSubject:
         return NormalizationSubject(
             label,
             "torch-normalization",
@@ -94,12 +97,15 @@ def _of_layer(found: Any, target: str, convention: Convention | None, device: st
     own = tuple(name for name in KINDS[kind].parameters if has[name])
     whole = subject(target, {}, own, REQUIRED)
     if not is_class:
-        return replace(whole, required=(*REQUIRED, "state")) if _tracks(layer) else whole
-    variants = {}
+        tracking = replace(whole, tracks=True)
+        return replace(tracking, options={TRACKING: tracking}) if _tracks(layer) else whole
+    variants: dict[str, Any] = {}
     for name, value in OPTIONS[kind]:
         if name in builder.offered:
             kept = own if value else tuple(p for p in own if p not in LACKING[name])
             variants[f"{name}={value}"] = subject(f"{target}, {name}={value}", {name: value}, kept, ())
+    if TRACKING in variants:
+        variants[TRACKING] = replace(variants[TRACKING], tracks=True)
     if "eps" in builder.offered:
         variants["eps=default"] = subject(f"{target}, eps=default", {"eps": None}, own, ())
     return replace(whole, options=variants)

@@ -52,6 +52,12 @@ def training(case: NormalizationCase) -> Expectations:
     return _remembered("training", case, lambda: _precise_enough(case, lambda bits: _of_training(case, bits)))
 
 
+def statistics(case: NormalizationCase) -> tuple[Array, Array]:
+    """Return x - mean, or x where no mean is subtracted, as (R, m), and 1/s, (R,): exact ones, rounded once to float64."""
+    answers = exact.training(case)
+    return answers["centred"].hi[:, : case.count], answers["inv_std"].hi
+
+
 def running(case: NormalizationCase, correction: int) -> Expectations:
     """Return what a training step must leave in the state, with bounds.
 
@@ -210,7 +216,9 @@ def _folded(
     if lost is not None:
         excused |= case.folded(np.broadcast_to(lost, shape).astype(float)) > 0
         judged = case.folded(np.broadcast_to(~batch.judged, shape).astype(float)) == 0
-    return Expected(answer, Bound(value + unit.tiny + unit.smallest * OPERATIONS * most, np.asarray(judged), np.asarray(excused)))
+    return Expected(
+        answer, Bound(value + unit.tiny + unit.smallest * OPERATIONS * most, np.asarray(judged), np.asarray(excused))
+    )
 
 
 def _of_nothing(case: NormalizationCase, answers: oracle.Answers) -> Expectations:
@@ -239,10 +247,8 @@ def _of_running(case: NormalizationCase, correction: int, bits: int) -> Expectat
         unit = Arithmetic.of(case.precision, case.count)
         relative = samples * unit.accumulation + 2 * unit.elementwise
         value = errors.mean(axis=0) + relative * (values + errors).mean(axis=0) + unit.tiny
-        judged, excused = (np.array([np.broadcast_to(v[k], channels) for v in _flags(each)]) for k in (0, 1))
-        expectations[name] = Expected(answers[name], Bound(value, judged.all(axis=0), excused.any(axis=0)))
+        judged = np.array([np.broadcast_to(e.bound.judged, channels) for e in each])
+        excused = np.array([np.broadcast_to(e.bound.excused, channels) for e in each])
+        bound = Bound(value, np.asarray(judged.all(axis=0)), np.asarray(excused.any(axis=0)))
+        expectations[name] = Expected(answers[name], bound)
     return expectations
-
-
-def _flags(each: list[Expected]) -> list[tuple[Array, Array]]:
-    return [(e.bound.judged, e.bound.excused) for e in each]

@@ -51,7 +51,7 @@ def training(case: NormalizationCase, precision: int = PRECISION) -> Answers:
                 sums["dbeta"][k] += d
         answers = {n: _whole(case, found[n]) for n in ("y", "dx")}
         answers |= {n: _shaped(total, case.gamma.shape) for n, total in sums.items()}
-        hi = np.array(centred).reshape(case.channels, -1)
+        hi = np.array(centred).reshape(case.channels, case.count * (1 if case.of.centred else 2))
         return answers | {
             "inv_std": Exact(*halves(found["inv_std"])),
             "centred": Exact(hi, np.zeros_like(hi), abs(hi) * 2.0**-52),

@@ -12,7 +12,7 @@ from bnverify.calling import caught
 from bnverify.case import CHANNEL, Case
 from bnverify.normalizations.case import NormalizationCase
 from bnverify.normalizations.kinds import Kind, Setting, kind_of
-from bnverify.precision import PRECISIONS
+from bnverify.precision import HALF, PRECISIONS
 from bnverify.session import OpenSession
 from bnverify.subject import Mutations, Subject
 
@@ -26,13 +26,15 @@ class NormalizationSubject(Subject):
 
     parameters: of gamma and beta those that the target has. fixed: the shape that an instance was built for, of its
     parameters or, where weights are normalized, of these. settings: those that a case may have, where not all.
-    default_eps: that of the constructor's signature, None where the type's machine epsilon stands for it.
+    default_eps: that of the constructor's signature, None where the type's machine epsilon stands for it. tracks: whether
+    it stores averages and uses them in inference.
     """
 
     parameters: tuple[str, ...] = ("gamma", "beta")
     fixed: tuple[int, ...] = ()
     settings: tuple[Setting, ...] = ()
     default_eps: float | None = None
+    tracks: bool = False
     missing: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(NOT_ASKED, "no property asks for it"))
 
     @property
@@ -44,6 +46,13 @@ class NormalizationSubject(Subject):
     def gradients(self) -> tuple[str, ...]:
         """The gradients that the target has."""
         return ("dx", *(f"d{name}" for name in self.parameters))
+
+    def outputs(self, case: NormalizationCase) -> tuple[str, ...]:
+        """Return y and the gradients that most properties judge.
+
+        Of half data these are y and dx: whether dgamma and dbeta are accumulated in a wider type is asked by one alone.
+        """
+        return ("y", *(self.gradients if case.dtype not in HALF else ("dx",)))
 
     def plain(self, dtype: str, rank: int) -> NormalizationCase:
         """Return an unremarkable case: small integers and halves in rows of a few values."""
