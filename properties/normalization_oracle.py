@@ -2,8 +2,8 @@
 
 from bnverify.compare import require_outputs
 from bnverify.normalizations import bounds
-from bnverify.normalizations.drawing import hard_cases, known_cases
-from bnverify.normalizations.kinds import ALL
+from bnverify.normalizations.drawing import hard_cases, known_cases, offset_cases
+from bnverify.normalizations.kinds import ALL, CENTRED
 from bnverify.normalizations.mutants import named, wrong_in
 from bnverify.property import conformance_property
 
@@ -21,8 +21,6 @@ OF_GRADIENTS = wrong_in("dx", "dgamma", "dbeta", besides=("y",))
     cases=hard_cases,
     catches=[
         *wrong_in("y"),
-        "one-pass-variance",
-        "statistics-in-half",
         "correction-of-one",
         "eps-beside-the-root",
         "statistics-over-the-batch",
@@ -35,6 +33,23 @@ OF_GRADIENTS = wrong_in("dx", "dgamma", "dbeta", besides=("y",))
     weight=2,
 )
 def norm_y(subject, case):
+    require_outputs(subject.run(case), bounds.training(case), ("y",), case=case)
+
+
+@conformance_property(
+    "norm-offset",
+    claim="y of few values far from 0 is right: the variance is that of deviations, and not a difference of squares",
+    source="Chan, Golub and LeVeque 1983: one pass loses about log2(mean²/variance) bits",
+    kinds=CENTRED,
+    cases=offset_cases,
+    catches=[
+        "one-pass-variance",
+        "statistics-in-half",
+        *named("*_var-*_mean-dropped", "x_hat-*_mean-dropped", kinds=CENTRED),
+    ],
+    weight=2,
+)
+def norm_offset(subject, case):
     require_outputs(subject.run(case), bounds.training(case), ("y",), case=case)
 
 

@@ -152,24 +152,36 @@ def _rows_of(subject: NormalizationSubject, frame: tuple[tuple[int, ...], Settin
     return int(rows), int(count)
 
 
+def offset_cases(subject: NormalizationSubject) -> st.SearchStrategy[NormalizationCase]:
+    """Strategy for few values far from 0, where squares of x forget what its deviations are."""
+    return hard_cases(subject, SIZES[:8], least=2)
+
+
 @st.composite
-def hard_cases(draw: st.DrawFn, subject: NormalizationSubject) -> NormalizationCase:
-    """Cases over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of rows."""
-    dtype, frame = draw(precisions(subject), label="dtype"), frames(draw, subject)
+def hard_cases(
+    draw: st.DrawFn, subject: NormalizationSubject, sizes: Sequence[int] = SIZES, least: int = 0
+) -> NormalizationCase:
+    """Cases over the whole range of conditioning: offsets, spreads, eps against the variance, all kinds of rows.
+
+    least: log10 of the smallest offset, in spreads; above 0 every row has one, and eps is no larger than the variance.
+    """
+    dtype, frame = draw(precisions(subject), label="dtype"), frames(draw, subject, sizes)
     number, count = _rows_of(subject, frame)
     beyond = draw(st.integers(0, 9), label="beyond the bound if 9") == 9
     limits = RANGES[dtype].or_beyond(beyond)
     kind = draw(_choice((*KINDS, "mixed")), label="kind")
     anywhere = draw(st.integers(0, 2), label="any spread if 2") == 2
     spread = 2.0 ** draw(st.integers(*(limits.spread if anywhere else limits.usual)), label="log2 spread")
-    kappa = 10.0 ** draw(st.integers(0, 6), label="log10 kappa")
+    kappa = 10.0 ** draw(st.integers(least, 6), label="log10 kappa")
     relative = draw(st.integers(-12, 6), label="log2 eps/spread²")
     eps = (*HARD_EPSILONS, spread**2 * 2.0**relative * 1.1)[draw(st.integers(0, len(HARD_EPSILONS)), label="eps")]
+    eps = min(eps, spread**2) if least else eps
     numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
     spread, kappa, eps, outlier = limits.within(spread, kappa, eps, count, far=8 if beyond else 0.5)
     each = [kind] * number if kind != "mixed" else list(numbers.choice(KINDS, size=number))
     rows = np.stack([channel(numbers, k, count, outlier) for k in each])
-    offset = kappa * numbers.choice([-1.0, 1.0], size=(number, 1)) * numbers.choice([0.0, 1.0, 1.0], size=(number, 1))
+    offset = kappa * numbers.choice([-1.0, 1.0], size=(number, 1))
+    offset = offset if least else offset * numbers.choice([0.0, 1.0, 1.0], size=(number, 1))
     rows = spread * (rows + np.round(offset))
     return assembled(numbers, subject, rows, frame, dtype=dtype, eps=eps, limits=limits, note=kind, short=False)
 
