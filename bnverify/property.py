@@ -38,6 +38,8 @@ CAPABILITIES = (
     "fresh",
     "summed",
     "counter",
+    "any_size",
+    "gamma",
     "options",
     "compiled",
     "threads",
@@ -51,7 +53,7 @@ CAPABILITIES = (
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
 calls; ``fresh``: one that is built anew; ``summed``: one that gathers gradients; ``counter``: one that counts batches.
-``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
+``any_size``: one that is built for whatever size; ``gamma``: one that has a gamma. ``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
 ``compiled``, ``threads``, ``cuda``: another way of running a Torch target. ``autograd``: gradients that come from it.
 """
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from bnverify.compare import require_close, require_form, require_zero
+from bnverify.compare import require_close, require_finite, require_form, require_zero
 from bnverify.expectation import Bound
 from bnverify.normalizations import bounds
 from bnverify.normalizations.drawing import grid_cases, hard_cases
@@ -15,8 +15,10 @@ U = 2.0**-53
 
 
 def rows_of(case, value, what):
-    """Return an output in rows, in float64."""
-    return case.rows(require_form(value, case.x.shape, what=what, case=case)).astype(np.float64)
+    """Return an output in rows, in float64, where it is finite: bounds are built from it."""
+    array = require_form(value, case.x.shape, what=what, case=case).astype(np.float64)
+    require_finite(array, bounds.training(case)[what].bound, what=what, case=case)
+    return np.nan_to_num(case.rows(array), posinf=0.0, neginf=0.0)
 
 
 def held(case, names=("y", "dx")):
@@ -25,7 +27,7 @@ def held(case, names=("y", "dx")):
     values = {n: case.rows(expected[n].bound.value) for n in names}
     judged = np.logical_and.reduce([case.rows(expected[n].bound.judged).all(axis=1) for n in names])
     excused = np.logical_or.reduce([case.rows(_full(expected[n].bound)).any(axis=1) for n in names])
-    return values, lambda value: Bound(value, judged, excused)
+    return values, lambda value: Bound(value, judged & np.isfinite(value), excused)
 
 
 def _full(bound):
@@ -198,13 +200,11 @@ def norm_gradient_norm(subject, case):
     source="y = gamma x_hat + beta",
     kinds=ALL,
     cases=grid_cases,
-    needs=["gradients"],
+    needs=["gradients", "gamma"],
     catches=named("y-gamma-missing", "w-g-missing"),
 )
 def norm_affine(subject, case):
-    """-2 gamma is exact, and so is twice y where beta is 0; a target without gamma has nothing to be asked."""
-    if "gamma" not in subject.parameters:
-        return
+    """-2 gamma is exact, and so is twice y where beta is 0."""
     plain = case.changed(beta=np.zeros_like(case.beta), gamma=np.where(case.gamma == 0, 1.5, case.gamma.astype(float)))
     other = plain.changed(gamma=-2 * plain.gamma.astype(float))
     one, two = (subject.run(c, gradients=True) for c in (plain, other))

@@ -14,6 +14,11 @@ from bnverify.property import conformance_property
 TRACKING = "track_running_stats=True"
 
 
+def _pure(case):
+    """Return the changes that make every array of a case one of the type of its data."""
+    return {"parameter_dtype": case.dtype, **{n: getattr(case, n).astype(case.dtype) for n in case.channel_fields}}
+
+
 def machine_eps(dtype):
     """Return the distance from 1 to the next number of a type, as torch.finfo does."""
     return 2 * UNIT[dtype]
@@ -58,7 +63,9 @@ def norm_options(subject, case, number):
         if p not in option.parameters
     }
     right = case.changed(**lacking)
-    observed = option.run(case, gradients=True)
+    if not option.parameters and not option.tracks:  # nothing is float32 beside half data: all of it is half
+        right = right.changed(**_pure(right))
+    observed = option.run(right, gradients=True)
     require_outputs(observed, bounds.training(right), option.outputs(case), case=right, what=f"with {name}")
     for parameter in lacking:
         if observed[f"d{parameter}"] is not None:

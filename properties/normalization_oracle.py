@@ -77,7 +77,7 @@ def norm_dx(subject, case):
     source=SOURCE,
     kinds=ALL,
     cases=hard_cases,
-    needs=["gradients"],
+    needs=["gradients", "gamma"],
     catches=[
         *(name for name in OF_GRADIENTS if name in wrong_in("dgamma", "dbeta")),
         "gradient-of-one-sample",
@@ -114,5 +114,5 @@ def norm_known_y(subject, case):
     catches=[*OF_GRADIENTS, "statistics-constant", "gradient-of-one-sample"],
 )
 def norm_known_gradients(subject, case):
-    observed = subject.run(case, gradients=True)
-    require_outputs(observed, bounds.training(case), subject.gradients, case=case, known=True)
+    names = subject.outputs(case)[1:]
+    require_outputs(subject.run(case, gradients=True), bounds.training(case), names, case=case, known=True)

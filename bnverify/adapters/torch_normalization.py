@@ -66,7 +66,7 @@ def recognize(
 def _of_layer(found: Any, target: str, convention: Convention | None, device: str, is_class: bool) -> Subject:
     from bnverify.adapters.torch_other import Builder, TorchOther
     from bnverify.normalizations.kinds import KINDS
-    from bnverify.normalizations.subject import NormalizationSubject
+    from bnverify.normalizations.subject import NormalizationSubject, lacking
 
     builder = Builder(found, _kind(found, target, is_class))
     kind, chosen = builder.kind, convention or PRESETS["torch-normalization"]
@@ -84,7 +84,7 @@ def _of_layer(found: Any, target: str, convention: Convention | None, device: st
             chosen,
             TorchArrays(),
             required,
-            dtypes=tuple(PRECISIONS),
+            dtypes=_precisions(own),
             ranks=_ranks(kind, found if is_class else type(found), fixed),
             differentiable=True,
             kind=kind,
@@ -92,6 +92,7 @@ def _of_layer(found: Any, target: str, convention: Convention | None, device: st
             fixed=fixed,
             settings=settings,
             default_eps=builder.default_eps,
+            missing=lacking(fixed, own),
         )
 
     own = tuple(name for name in KINDS[kind].parameters if has[name])
@@ -129,8 +130,8 @@ def _kind(found: Any, target: str, is_class: bool) -> str:
             if name == "layer_norm" and ("rms" in called or ("layer" not in called and not _has_bias(found, is_class))):
                 return "rms_norm"
             return name
-    lacking = CONSTRUCTORS["instance_norm"] - offered
-    why = f"for batch normalization its constructor lacks {', '.join(sorted(lacking))}"
+    absent = CONSTRUCTORS["instance_norm"] - offered
+    why = f"for batch normalization its constructor lacks {', '.join(sorted(absent))}"
     raise TargetError(
         f"{target}: {kind.__name__} is not recognized as a normalization; {why}; 'bnverify list adapters' shows the shapes "
         "that are, and a bnverify.Implementation wraps any other batch normalization"
@@ -139,6 +140,11 @@ def _kind(found: Any, target: str, is_class: bool) -> str:
 
 def _has_bias(found: Any, is_class: bool) -> bool:
     return "bias" in parameters(found) if is_class else getattr(found, "bias", None) is not None
+
+
+def _precisions(own: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the precisions to try: a layer without parameters has nothing in float32 that y is computed from."""
+    return tuple(name for name in PRECISIONS if own or not name.endswith(MIXED))
 
 
 def _tracks(layer: Any) -> bool:
@@ -175,7 +181,7 @@ def _has_weight_norm(module: Any) -> bool:
 
 def _of_factory(found: Any, target: str, convention: Convention | None, device: str) -> Subject:
     from bnverify.adapters.torch_other import TorchWeights
-    from bnverify.normalizations.subject import NormalizationSubject
+    from bnverify.normalizations.subject import NormalizationSubject, lacking
 
     chosen = convention or PRESETS["torch-normalization"]
     implementation = TorchWeights(found, chosen, require_device(device))
@@ -194,4 +200,5 @@ def _of_factory(found: Any, target: str, convention: Convention | None, device: 
         parameters=("gamma",),
         fixed=fixed,
         settings=settings,
+        missing=lacking(fixed),
     )

@@ -234,7 +234,8 @@ class TorchWeights(ByAutograd):
     def session(self, x: Any, gamma: Any, *rest: Any, setting: int | None = None, **_: Any) -> WeightSession:
         """Return a layer that lives on."""
         if isinstance(self.found, nn.Module):
-            return WeightSession(self.module(x, gamma, setting), lambda: copy.deepcopy(self.found), True)
+            fresh = copy.deepcopy(self.found).to(device=x.device, dtype=x.dtype)
+            return WeightSession(self.module(x, gamma, setting), lambda: fresh, True)
         return WeightSession(
             self.module(x, gamma, setting), lambda: self.found(_plain_layer(x), "weight", setting), False
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -19,6 +19,8 @@ from bnverify.normalizations.subject import NormalizationSubject
 from bnverify.precision import DTYPES
 from bnverify.subject import NumpyArrays
 
+USUAL: Mapping[str, Setting] = {"group_norm": 2, "weight_norm": 0, "layer_norm": 1, "rms_norm": 1}
+"""A setting of each kind that has one."""
 PREFIXES = {kind: f"{kind.replace('_', '-')}-" for kind in KINDS}
 
 
@@ -118,9 +120,12 @@ class KindMutations:
         return name in MUTANTS and MUTANTS[name].kind == self.subject.kind
 
     def is_right(self, name: str) -> bool:
-        """Return whether a mutation is right on generic data of a target that lacks a parameter."""
+        """Return whether a mutation is right on generic data of a target that lacks a parameter, or has one setting alone."""
         lacking = set(self.subject.of.parameters) - set(self.subject.parameters)
-        return bool(lacking) and _right_without(name, tuple(sorted(lacking)), self.subject.parameters)
+        if not lacking and len(self.subject.settings) != 1:
+            return False
+        setting = self.subject.settings[0] if self.subject.settings else USUAL.get(self.subject.kind)
+        return _right_without(name, tuple(sorted(lacking)), self.subject.parameters, setting)
 
     def mutant(self, name: str | None) -> NormalizationSubject:
         """Return a mutation, or the right program, in the place of the subject."""
@@ -141,15 +146,15 @@ def _implementation(kind: str, name: str | None, convention: Convention) -> Muta
 
 
 @lru_cache(maxsize=1024)
-def _right_without(name: str, lacking: tuple[str, ...], parameters: tuple[str, ...]) -> bool:
-    """Return whether a mutation agrees with the right program where gamma is 1 or beta is 0, and their gradients count not.
+def _right_without(name: str, lacking: tuple[str, ...], parameters: tuple[str, ...], setting: Setting) -> bool:
+    """Return whether a mutation agrees with the right program where gamma is 1 or beta is 0, and their gradients count not,
+    in this setting.
 
     Both are algebraic in their inputs, so that they are one where they agree at points drawn at random (Schwartz 1980).
     """
     kind = MUTANTS[name].kind
     numbers = np.random.default_rng(0)
-    shape: tuple[int, ...] = (3, 4, 5)
-    setting: Setting = {"group_norm": 2, "weight_norm": 0, "layer_norm": 1, "rms_norm": 1}.get(kind)
+    shape = (3, 2 * int(setting or 2), 5) if kind == "group_norm" else (3, 4, 5)
     layout = KINDS[kind].layout(shape, setting)
     x, dy = numbers.standard_normal((2, *shape))
     vectors = numbers.uniform(0.5, 2, size=(2, *layout.parameter_shape))

@@ -20,6 +20,13 @@ NOT_ASKED = ("jvp", "inference_jvp", "double_backward", "inference_double_backwa
 """Capabilities that no property of another normalization needs."""
 
 
+def lacking(fixed: tuple[int, ...], parameters: tuple[str, ...] = ("gamma",)) -> dict[str, str]:
+    """Return the capabilities that a target lacks which has these parameters and was built for this shape, if for any."""
+    one_size = {"any_size": f"the target was built for the shape {fixed}"} if fixed else {}
+    without = {} if "gamma" in parameters else {"gamma": "the target has no gamma"}
+    return {**dict.fromkeys(NOT_ASKED, "no property asks for it"), **one_size, **without}
+
+
 @dataclass(frozen=True)
 class NormalizationSubject(Subject):
     """A layer, group, instance, RMS or weight normalization under test.
@@ -35,7 +42,7 @@ class NormalizationSubject(Subject):
     settings: tuple[Setting, ...] = ()
     default_eps: float | None = None
     tracks: bool = False
-    missing: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(NOT_ASKED, "no property asks for it"))
+    missing: Mapping[str, str] = field(default_factory=lambda: lacking(()))
 
     @property
     def of(self) -> Kind:
