@@ -195,6 +195,7 @@ class Gathering:
             else None,
             unguarded=unguarded,
             least=self.order.least,
+            kind=begun.kind,
         )
 
 

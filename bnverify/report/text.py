@@ -14,6 +14,7 @@ from rich.text import Text
 from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
 from bnverify.observation import SECTIONS
 from bnverify.outcome import STATUSES, Cause, Outcome, Report
+from bnverify.property import BATCH_NORM
 from bnverify.rules import Rules
 
 STYLES = {
@@ -179,14 +180,18 @@ def first_line(report: Report) -> str:
     return line
 
 
+SAID_OF_OTHERS = ("eps", "update_rate", "correction")
+"""What of a convention is said of other normalizations."""
+
+
 def _conventions(report: Report) -> str:
-    always, rules = (
-        ("eps", "update_rate", "correction", "one_value", "empty"),
-        {f.name: f.default for f in fields(Rules)},
-    )
+    of_other = report.kind != BATCH_NORM
+    always = SAID_OF_OTHERS if of_other else ("eps", "update_rate", "correction", "one_value", "empty")
+    rules = {f.name: f.default for f in fields(Rules)}
     shown = {k: v for k, v in report.convention.items() if k in always or (k in rules and v != rules[k])}
     named = ", ".join(f"{k} {'per call' if v is None else v}" for k, v in shown.items())
-    return f"{report.adapter}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
+    judged = f"{report.adapter}, judged as {report.kind}" if of_other else report.adapter
+    return f"{judged}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
 
 
 def _table(report: Report) -> Table:
