@@ -111,7 +111,7 @@ def norm_known_y(subject, case):
     kinds=ALL,
     cases=known_cases,
     needs=["eps", "gradients"],
-    catches=[*OF_GRADIENTS, "statistics-constant", "gradient-of-one-sample"],
+    catches=[*OF_GRADIENTS, "statistics-constant"],
 )
 def norm_known_gradients(subject, case):
     names = subject.outputs(case)[1:]

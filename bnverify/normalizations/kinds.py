@@ -69,8 +69,9 @@ class Kind:
     """One kind of normalization.
 
     words: what it is called. layout: where its rows lie, from the shape of x and its setting. program: its derivation.
-    centred: whether the mean is subtracted. parameters: of gamma and beta those that it has. square: whether the *sum* of
-    the squares is the divisor's square and not their mean. eps: whether one is added.
+    centred: whether the mean is subtracted. parameters: of gamma and beta those that it has. by_length: whether the divisor's
+    square is the *sum* of the squares and not their mean. has_eps: whether an eps is added. state: whether averages can be
+    stored.
     """
 
     name: str
