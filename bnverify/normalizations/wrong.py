@@ -66,9 +66,6 @@ def register(name: str, kinds: tuple[str, ...], meaning: str, of: str, of_weight
     return decorate
 
 
-# ------------------------------------------------------------------------------------------------ statistics
-
-
 @register("one-pass-variance", CENTRED, "the variance is mean(x²) - mean(x)²", "statistics")
 def one_pass(self: Any, right: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
     """The variance is mean(x²) - mean(x)²."""
@@ -166,9 +163,6 @@ def other_axis(self: Any, right: Any, v: Tensor) -> tuple[int, ...]:
     return tuple(k for k in range(v.dim()) if self.dim is None or k != (self.dim + 1) % v.dim())
 
 
-# ------------------------------------------------------------------------------------------------ parameters
-
-
 @register("gamma-along-the-wrong-axis", LAYERS, "gamma and beta are read along the wrong axis", "along")
 def wrong_axis(self: Any, right: Any, parameter: Tensor, x: Tensor) -> Tensor:
     """Gamma and beta are read along the wrong axis."""
@@ -236,9 +230,6 @@ def no_gradient(self: Any, right: Any, parameter: Tensor, x: Tensor) -> Any:
 def nan_of_none(self: Any, right: Any, parameter: Tensor, x: Tensor) -> Any:
     """Of no samples dgamma is 0/0."""
     return right() if x.numel() else right(altered(parameter, lambda g: g * float("nan")), x)
-
-
-# ------------------------------------------------------------------------------------------------ whole calls
 
 
 @register("gradient-of-another-eps", (*LAYERS, "rms_norm"), "the backward pass uses twice the eps", "root")
@@ -325,9 +316,6 @@ def kept(self: Any, right: Any, rows: Tensor) -> Any:
     return getattr(self, "kept", (rows.new_zeros(()), rows.new_ones(())))
 
 
-# ------------------------------------------------------------------------------------------------ defaults, copies
-
-
 @register("none-taken-for-1e-5", RMS, "an eps of None is 1e-5", "root")
 def none_taken(self: Any, right: Any, var: Tensor, eps: float) -> Tensor:
     """An eps of None is 1e-5."""
@@ -356,9 +344,6 @@ def fresh_copy(kind: str, right: type[Any]) -> type[Any]:
         return other
 
     return changed(right, __deepcopy__=copied)
-
-
-# ------------------------------------------------------------------------------------------------ running averages
 
 
 @register("state-of-one-sample", INSTANCE, "the first sample's statistics are averaged", "track")
