@@ -54,6 +54,8 @@ class Case:
     channel_fields: ClassVar[tuple[str, ...]] = CHANNEL
     further_fields: ClassVar[tuple[str, ...]] = ()
     """Arrays of shapes of their own."""
+    by_hand: ClassVar[bool] = True
+    """Whether a person computes mean and variance of its channels first."""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -116,6 +118,11 @@ class Case:
     def count(self) -> int:
         """m, the number of values a channel."""
         return channel_layout(self.x.shape, self.channel_axis)[2]
+
+    @property
+    def sizes_in_words(self) -> str:
+        """N, C and m."""
+        return f"N = {self.x.shape[0]}, C = {self.channels}, m = {self.count}"
 
     @property
     def sample_axis(self) -> int:

@@ -19,11 +19,12 @@ from bnverify.convention import Convention, preset
 from bnverify.declarations import declaration
 from bnverify.diagnosing import diagnosed
 from bnverify.errors import CheckerError, UsageError
+from bnverify.observation import Observation
 from bnverify.outcome import GRADES, Outcome, Report
 from bnverify.patterns import patterns
 from bnverify.precision import DTYPES, MIXED, PRECISIONS
 from bnverify.probing import probe
-from bnverify.property import Property
+from bnverify.property import BATCH_NORM, Property
 from bnverify.runner import PROFILES, blank
 from bnverify.sharing import Parts, held
 from bnverify.subject import Subject
@@ -70,6 +71,7 @@ class Begun:
     incomplete: tuple[str, ...]
     environment: Mapping[str, str]
     blanks: tuple[Outcome, ...]
+    kind: str = BATCH_NORM
 
 
 Done = Mapping[int, Any]
@@ -99,22 +101,25 @@ def messages(order: Order, watch: Watch, done: Done | None = None, *, careful: b
     Raises:
         UsageError, TargetError, ConventionError: as :func:`bnverify.check`.
     """
-    properties = chosen_properties(order.profile, order.select, order.seed)
+    if order.profile not in PROFILES or not isinstance(order.seed, int):  # before anything is loaded
+        _ = chosen_properties(order.profile, order.select, order.seed)
     if order.least is not None and order.least not in GRADES:
         raise UsageError(f"--min-accuracy {order.least}: should be one of {', '.join(GRADES)}")
     before = None if "torch" in sys.modules else held()  # its threads may have been in use
     with journal.loading(), numpy_kept():
         subject = made_subject(order.target, order.convention, order.settings, order.device, order.dtype)
+    properties = chosen_properties(order.profile, order.select, order.seed, subject.kind)
     with single_thread():
         journal.note(PROBING)
         subject = probed_subject(subject, order.dtype, watch if careful else None)
         blanks = tuple(blank(prop, subject) for prop in properties)
-        yield Begun(
-            subject.target, subject.form, subject.convention.as_dict(), _incomplete(subject), _environment(), blanks
-        )
+        known = (subject.convention.as_dict(), _incomplete(subject), _environment())
+        yield Begun(subject.target, subject.form, *known, blanks, subject.kind)
         found = dict(done or {})
         left = [number for number in range(len(properties) + 1) if number not in found]
-        parts = Parts(properties, subject, PROFILES[order.profile], order.seed, observations(order.select), left, watch)
+        parts = Parts(
+            properties, subject, PROFILES[order.profile], order.seed, _observations(order, subject), left, watch
+        )
         alone = order.processes < 1 or before is None or held() != before
         for number, part in parts.in_turn() if alone else parts.shared(order.processes):
             found[number] = part
@@ -184,17 +189,23 @@ class Gathering:
             incomplete=begun.incomplete,
             environment=begun.environment,
             sections=self.done.get(last, {}),
-            left_out=left_out(self.order.profile, self.order.select),
+            left_out=left_out(self.order.profile, self.order.select, begun.kind),
             interrupted=tuple(blank.property for k, blank in enumerate(begun.blanks) if k not in self.done)
             if interrupted
             else None,
             unguarded=unguarded,
             least=self.order.least,
+            kind=begun.kind,
         )
 
 
 FIRST = "first-calls"
 """The name under which it is reported that the target ended its process in a plain call, where no property shows it."""
+
+
+def _observations(order: Order, subject: Subject) -> tuple[Observation, ...]:
+    """Return what is observed of a subject beside its properties: all that is known so far is of batch normalization."""
+    return observations(order.select) if subject.kind == BATCH_NORM else ()
 
 
 def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | None) -> Explained:
@@ -205,7 +216,7 @@ def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | N
         unexplained = [o.property for o in found if o.status == "failed" and not o.causes]
         return Explained(found, patterns(subject, unexplained) if unexplained else ())
 
-    if not any(o.status == "failed" for o in outcomes):
+    if subject.kind != BATCH_NORM or not any(o.status == "failed" for o in outcomes):
         return Explained(outcomes)
     if watch is not None:
         with suppress(CheckerError):  # no further process can be started
@@ -216,8 +227,8 @@ def _diagnosed(outcomes: tuple[Outcome, ...], subject: Subject, watch: Watch | N
         return explain()
 
 
-def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Property, ...]:
-    """Return the properties that a pattern selects.
+def chosen_properties(profile: str, select: str | None, seed: int, kind: str = BATCH_NORM) -> tuple[Property, ...]:
+    """Return the properties of a kind that a pattern selects.
 
     Raises:
         UsageError: none does, or an argument is out of range.
@@ -228,13 +239,14 @@ def chosen_properties(profile: str, select: str | None, seed: int) -> tuple[Prop
         raise UsageError(f"select is {select!r}, but should be a pattern over the names of properties")
     if not isinstance(seed, int):
         raise UsageError(f"seed is {seed!r}, but should be a whole number")
-    without = left_out(profile, select)
-    return tuple(p for p in select_properties(select) if p.name not in without)
+    without = left_out(profile, select, kind)
+    return tuple(p for p in select_properties(select, kind) if p.name not in without)
 
 
-def left_out(profile: str, select: str | None) -> tuple[str, ...]:
+def left_out(profile: str, select: str | None, kind: str = BATCH_NORM) -> tuple[str, ...]:
     """Return the properties that take seconds and so are left to the other profiles, unless a pattern selects them."""
-    return tuple(p.name for p in select_properties(None) if p.slow) if select is None and profile == "quick" else ()
+    slow = tuple(p.name for p in select_properties(None, kind) if p.slow)
+    return slow if select is None and profile == "quick" else ()
 
 
 def made_subject(

@@ -124,6 +124,7 @@ class Convention:
 PRESETS: Mapping[str, Convention] = {
     "torch": Convention(name="torch", correction=1, one_value="raise", empty="empty", counts=True),
     "torch-function": Convention(name="torch-function", correction=1, one_value="raise", empty="empty"),
+    "torch-normalization": Convention(name="torch-normalization", correction=1, one_value="raise", empty="empty"),
     "textbook": Convention(name="textbook", correction=0, one_value="beta", empty="undefined"),
     "textbook-old": Convention(
         name="textbook-old", correction=0, one_value="beta", empty="undefined", momentum_weighs="old"

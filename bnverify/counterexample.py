@@ -19,6 +19,7 @@ from bnverify.errors import CheckerError, ConventionError, UsageError
 from bnverify.files import write_whole
 from bnverify.generated import bound_functions
 from bnverify.memory import LAYOUTS, Placed, contiguous
+from bnverify.normalizations.case import NormalizationCase
 from bnverify.version import VERSION
 
 SCHEMA = "bnverify-counterexample/1"
@@ -26,6 +27,7 @@ KINDS: Mapping[str, type[Case]] = {
     "values": Case,
     "values with a direction": DirectedCase,
     "a linear layer before": LinearCase,
+    "another normalization": NormalizationCase,
 }
 """The kinds of case, by what a file calls them."""
 

@@ -60,7 +60,7 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
     names = ("y", "batch_mean", "inv_std", "dx", "dgamma", "dbeta") if gradients else ("y", "batch_mean", "inv_std")
     if case.rules is not None:
         return _training_by_rules(case, names, precision)
-    with _precision(precision):
+    with working_precision(precision):
         eps = arb(case.eps)
         rows: list[Row] = []
         centred: list[list[float]] = []
@@ -88,7 +88,7 @@ def training(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answ
 
 def _training_by_rules(case: Case, names: tuple[str, ...], precision: int) -> Answers:
     """Return what :func:`training` does, of the changed variables; batch_mean, inv_std and centred are those of the change."""
-    with _precision(precision):
+    with working_precision(precision):
         rows: list[Row] = []
         centred: list[list[float]] = []
         for k, x in enumerate(case.rows(case.x).tolist()):
@@ -108,7 +108,7 @@ def _training_by_rules(case: Case, names: tuple[str, ...], precision: int) -> An
 def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Answers:
     """Return y and, where asked, dx, dgamma, dbeta of inference by the stored statistics."""
     names = ("y", "dx", "dgamma", "dbeta") if gradients else ("y",)
-    with _precision(precision):
+    with working_precision(precision):
         eps = arb(case.eps)
         rows: list[Row] = []
         for k, x in enumerate(case.rows(case.x).tolist()):
@@ -129,7 +129,7 @@ def inference(case: Case, *, gradients: bool, precision: int = PRECISION) -> Ans
 
 def tangent(case: DirectedCase, *, training: bool, precision: int = PRECISION) -> Answers:
     """Return ty, the tangent of y along the case's direction: as x."""
-    with _precision(precision):
+    with working_precision(precision):
         rows: list[Row] = []
         for k in range(case.channels):
             own, direction, _ = _of_channel(case, k, training)
@@ -140,7 +140,7 @@ def tangent(case: DirectedCase, *, training: bool, precision: int = PRECISION) -
 
 def second(case: DirectedCase, *, training: bool, precision: int = PRECISION) -> Answers:
     """Return second_x, second_dy: as x, and second_gamma: (C,), the gradients of the gradients along the direction."""
-    with _precision(precision):
+    with working_precision(precision):
         rows: list[Row] = []
         for k in range(case.channels):
             own, direction, factor = _of_channel(case, k, training)
@@ -172,7 +172,7 @@ def _of_channel(case: DirectedCase, k: int, training: bool) -> tuple[list[Any], 
 
 def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answers:
     """Return running_mean and running_var after one training step; the batch needs m > correction."""
-    with _precision(precision):
+    with working_precision(precision):
         rate, freedom = conventional.rate(case, arb(case.update_rate)), arb(correction)
         rows: list[Row] = [
             printed.running(list(map(arb, x)), arb(mean), arb(var), rate, freedom)
@@ -183,7 +183,7 @@ def running(case: Case, correction: int, *, precision: int = PRECISION) -> Answe
         return _collect(case, STATE, rows)
 
 
-class _precision:
+class working_precision:
     """The working precision of ball arithmetic, put back afterwards."""
 
     def __init__(self, bits: int) -> None:
@@ -201,14 +201,15 @@ def _collect(case: Case, names: tuple[str, ...], rows: list[Row]) -> dict[str, E
     answers = {}
     for name, columns in zip(names, zip(*rows, strict=True), strict=True):
         if isinstance(columns[0], list):
-            halves = _halves([ball for column in columns for ball in column])
-            answers[name] = Exact(*(case.unrows(half.reshape(case.channels, case.count)) for half in halves))
+            parts = halves([ball for column in columns for ball in column])
+            answers[name] = Exact(*(case.unrows(half.reshape(case.channels, case.count)) for half in parts))
         else:
-            answers[name] = Exact(*_halves(list(columns)))
+            answers[name] = Exact(*halves(list(columns)))
     return answers
 
 
-def _halves(balls: list[arb]) -> tuple[Array, Array, Array]:
+def halves(balls: list[arb]) -> tuple[Array, Array, Array]:
+    """Return balls as the two halves of their midpoints, and their radii."""
     high = list(map(float, balls))
     low = [float(ball - value) for ball, value in zip(balls, high, strict=True)]
     radius = [float(ball.rad()) for ball in balls]

@@ -13,6 +13,7 @@ from bnverify.case import Case
 from bnverify.compare import Finding
 from bnverify.observation import SECTIONS
 from bnverify.observing import Sections
+from bnverify.property import BATCH_NORM
 
 STATUSES = ("passed", "failed", "waived", "unsupported", "undecided", "errored")
 SCHEMA = "bnverify-report/1"
@@ -133,6 +134,8 @@ class Report:
     """What the implementation was not guarded against on this platform."""
     patterns: tuple[str, ...] = ()
     """Where a failure has no cause: which outputs are wrong in which plain calls."""
+    kind: str = BATCH_NORM
+    """What the target was judged as."""
     least: str | None = None
     """The grade of GRADES that is asked for; a lower one is a failure."""
 
@@ -174,7 +177,8 @@ class Report:
 
     def as_data(self) -> dict[str, Any]:
         """Return the report as plain data, in the form of its schema."""
-        return {
+        of_other = {} if self.kind == BATCH_NORM else {"kind": self.kind}
+        return of_other | {
             "schema": SCHEMA,
             "version": self.version,
             "target": self.target,

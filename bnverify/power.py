@@ -16,8 +16,8 @@ from bnverify.compare import Disagreement, Record, recording
 from bnverify.convention import Convention
 from bnverify.faults.mutant import mutant, right_under
 from bnverify.generated.mutants import MUTANTS, RIGHT_AT
-from bnverify.property import Property
-from bnverify.subject import Raised
+from bnverify.property import BATCH_NORM, Property
+from bnverify.subject import Mutations, Raised, Subject
 
 SLACK = 4.0
 """How many bounds a mutation's output has to differ by."""
@@ -58,11 +58,14 @@ class Power:
         for name in self.missing:
             with recording(Record(slack=SLACK, beyond_counts=False)):
                 try:
-                    self.of.check(mutant(name, self.convention), case, **drawn)
+                    self.of.check(self._mutant(name), case, **drawn)
                 except Disagreement:
                     self.shown.append(name)
                 except Raised:
                     continue
+
+    def _mutant(self, name: str) -> Subject:
+        return mutant(name, self.convention)
 
     def as_data(self) -> dict[str, Any] | None:
         """Return the counts as plain data, or None for a property that names structural faults alone."""
@@ -70,6 +73,36 @@ class Power:
             return None
         left_out = [n for n in self.without if n in self.of.catches]
         return {"shown": len(self.shown), "named": len(self.named), "missing": list(self.missing), "left_out": left_out}
+
+
+@dataclass
+class PowerOfOther(Power):
+    """The same for another normalization: the mutations of its kind."""
+
+    mutations: Mutations | None = None
+
+    @property
+    def _mutations(self) -> Mutations:
+        assert self.mutations is not None
+        return self.mutations
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The mutations that count."""
+        return tuple(n for n in self.of.catches if self._mutations.is_of(n) and n not in self.without)
+
+    def __post_init__(self) -> None:
+        self.without = (*self.without, *(n for n in self.named if self._mutations.is_right(n)))
+
+    def _mutant(self, name: str) -> Subject:
+        return self._mutations.mutant(name)
+
+
+def power_of(prop: Property, subject: Subject, without: tuple[str, ...]) -> Power:
+    """Return what counts the power of a property on a subject."""
+    if subject.kind == BATCH_NORM:
+        return Power(prop, subject.convention, without)
+    return PowerOfOther(prop, subject.convention, without, mutations=subject.mutations())
 
 
 def meaningless(convention: Convention) -> tuple[str, ...]:

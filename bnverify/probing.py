@@ -228,8 +228,14 @@ def _attempt(subject: Subject, capability: Capability, case: DirectedCase, guard
     return found
 
 
-def plain_case(subject: Subject, dtype: str, rank: int) -> DirectedCase:
-    """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves."""
+def plain_case(subject: Subject, dtype: str, rank: int) -> Any:
+    """Return an unremarkable case: 4 samples, 3 channels (or as many as the target has), small integers and halves.
+
+    Other normalizations have cases of their own, which have no direction.
+    """
+    own = subject.plain(dtype, rank)
+    if own is not None:
+        return own
     channels, axis = subject.channels or 3, subject.convention.channel_axis
     precision = PRECISIONS[dtype]
     numbers = np.random.default_rng(rank)

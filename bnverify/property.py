@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
     from bnverify.subject import Subject
 
+BATCH_NORM = "batch_norm"
+"""The kind of normalization that properties are of where they do not say."""
+
 OPTIONS = ("momentum=None", "affine=False", "track_running_stats=False", "bias=False")
 """Settings of a constructor that are checked too, each by itself."""
+
+OTHER_OPTIONS = ("track_running_stats=True", "eps=default")
+"""Those of other normalizations that have properties of their own."""
 
 CAPABILITIES = (
     "inference",
@@ -32,6 +38,8 @@ CAPABILITIES = (
     "fresh",
     "summed",
     "counter",
+    "any_size",
+    "gamma",
     "options",
     "compiled",
     "threads",
@@ -39,12 +47,14 @@ CAPABILITIES = (
     "state",
     "eps",
     *OPTIONS,
+    *OTHER_OPTIONS,
 )
 """What a property may need beyond forward in training.
 
 ``eps``: each call can be given another eps. ``state``: statistics are stored. ``session``: a layer that lives on between
 calls; ``fresh``: one that is built anew; ``summed``: one that gathers gradients; ``counter``: one that counts batches.
-``options``: a constructor with further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
+``any_size``: one that is built for whatever size; ``gamma``: one that has a gamma. ``options``: a constructor with
+further settings; each of OPTIONS: with this one. ``merge``: statistics of parts.
 ``compiled``, ``threads``, ``cuda``: another way of running a Torch target. ``autograd``: gradients that come from it.
 """
 
@@ -81,6 +91,10 @@ class Property:
     """
     shows: str = ""
     """Where code is wrong that fails it and is right in plain calls, in words that go after "wrong"; else empty."""
+    kinds: tuple[str, ...] = (BATCH_NORM,)
+    """The kinds of normalization that it is a property of."""
+    cases: Callable[[Any], SearchStrategy[Any]] | None = None
+    """The case strategy itself, where ``data`` does not name it."""
 
     def barred_by(self, rules: Rules | None) -> str | None:
         """Return why the property is not judged under a convention's rules, or None."""
@@ -113,6 +127,8 @@ def conformance_property(
     half_is_pure: bool = False,
     not_under: Mapping[str, str] | None = None,
     shows: str = "",
+    kinds: Sequence[str] = (BATCH_NORM,),
+    cases: Callable[[Any], SearchStrategy[Any]] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a check as a property.
 
@@ -150,6 +166,8 @@ def conformance_property(
             half_is_pure,
             not_under or {},
             shows,
+            tuple(kinds),
+            cases,
         )
         return check
 

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 from bnverify.checking import chosen_properties, made_subject, probed_subject, single_thread
 from bnverify.convention import Convention
 from bnverify.diagnosing import diagnosed
-from bnverify.errors import BnverifyError, CheckerError
+from bnverify.errors import BnverifyError, CheckerError, UsageError
 from bnverify.outcome import Cause, Outcome
-from bnverify.property import Property
+from bnverify.property import BATCH_NORM, Property
 from bnverify.report.text import describe
 from bnverify.runner import PROFILES, Profile, run_property
 from bnverify.subject import Subject
@@ -31,14 +31,16 @@ def conformance(
     device: str = "cpu",
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    kind: str = BATCH_NORM,
 ) -> type:
     """Return a class of tests for pytest, one a property: ``test_known_y``, ``test_scale``, ...
 
-    The arguments are those of :func:`bnverify.check`. A path of a file is looked for in the working directory, then beside
-    the calling file. The target is imported and probed when the first test runs, once for the class; where that is
-    impossible, every test fails with the one line that says why. A property that fails, or whose check raises in the
-    target, fails its test with the message of the report; what the target does not offer is skipped with the reason. A
-    property that is undecided fails if it is required of the target, and else is skipped.
+    The arguments are those of :func:`bnverify.check`, and ``kind``: what is normalized (``layer_norm``, ...). A path of a
+    file is looked for in the working directory, then beside the calling file. The target is imported and probed when the
+    first test runs, once for the class; where that is impossible, every test fails with the one line that says why. A
+    property that fails, or whose check raises in the target, fails its test with the message of the report; what the target
+    does not offer is skipped with the reason. A property that is undecided fails if it is required of the target, and else
+    is skipped.
 
     Raises:
         UsageError: profile or seed has an impossible value, or ``select`` matches no property.
@@ -47,10 +49,10 @@ def conformance(
     >>> class TestMyKernel(bnverify.conformance(Kernel(), profile="ci")):
     ...     "Further tests and fixtures may stand here."
     """
-    chosen = chosen_properties(profile, select, seed)
+    chosen = chosen_properties(profile, select, seed, kind)
     caller = sys._getframe(1).f_globals
     where = _beside(target, caller.get("__file__"))
-    made = _Made(lambda: made_subject(where, convention, settings or {}, device, dtype), dtype)
+    made = _Made(lambda: made_subject(where, convention, settings or {}, device, dtype), dtype, kind)
     tests = {name_of(p): _test(p, made, PROFILES[profile], seed) for p in chosen}
     name = target if isinstance(target, str) else type(target).__name__
     return type("Conformance", (), {**tests, "__doc__": f"{name} conforms.", "__module__": caller.get("__name__")})
@@ -77,6 +79,7 @@ class _Made:
 
     make: Callable[[], Subject]
     dtype: str | Sequence[str] | None
+    kind: str = BATCH_NORM
     subject: Subject | None = None
     problem: str = ""
     causes: dict[str, tuple[Cause, ...]] = field(default_factory=dict)
@@ -87,6 +90,8 @@ class _Made:
         if self.subject is None and not self.problem:
             try:
                 subject = self.make()
+                if subject.kind != self.kind:
+                    raise UsageError(f"{subject.target} is checked by conformance(..., kind={subject.kind!r})")
                 with single_thread():
                     self.subject = probed_subject(subject, self.dtype)
             except BnverifyError as problem:
@@ -102,7 +107,8 @@ def _test(prop: Property, made: _Made, profile: Profile, seed: int) -> Callable[
         try:
             with single_thread():
                 outcome = run_property(prop, subject, profile, seed)
-                (outcome,) = diagnosed((outcome,), subject, made.causes)
+                if subject.kind == BATCH_NORM:
+                    (outcome,) = diagnosed((outcome,), subject, made.causes)
         except CheckerError as problem:
             _fail(f"bnverify: internal error: {problem}; please report it")
         _judge(outcome, subject.target)

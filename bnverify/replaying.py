@@ -13,10 +13,10 @@ from bnverify.checking import PROBING, made_subject, probed_subject, single_thre
 from bnverify.compare import Disagreement, Record, recording
 from bnverify.counterexample import Counterexample, read
 from bnverify.errors import UsageError
-from bnverify.property import Property
+from bnverify.property import BATCH_NORM, Property
 from bnverify.report.script import script
 from bnverify.subject import Raised, Subject
-from bnverify.suite import load
+from bnverify.suite import named
 from bnverify.supervising import is_possible, isolated
 from bnverify.workers import Crash, Watch
 
@@ -51,7 +51,7 @@ def replay(counterexample: Counterexample | Path | str, *, target: str | None = 
 
 def _replayed(found: Counterexample, target: str | None, guard: Watch | None) -> Replayed:
     """Check the case of a counterexample again; guard as in :func:`bnverify.probing.probe`."""
-    prop = next((p for p in load() if p.name == found.prop), None)
+    prop = named(found.prop, getattr(found.case, "kind", BATCH_NORM))
     if prop is None:
         raise UsageError(f"no property is called {found.prop}; it may be of another version")
     name = found.target if target is None else target
@@ -97,6 +97,8 @@ def _subject(found: Counterexample, target: str) -> Subject:
 def _why_not(subject: Subject, found: Counterexample) -> str | None:
     """Return why the case of a counterexample says nothing of a subject, or None."""
     case, declared = found.case, subject.convention
+    if getattr(case, "kind", BATCH_NORM) != subject.kind:
+        return "it is another kind of normalization"
     if case.x.ndim not in subject.ranks:
         return f"it takes no x of rank {case.x.ndim}"
     if case.precision.name not in subject.dtypes:

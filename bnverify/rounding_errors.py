@@ -76,12 +76,14 @@ def with_higher_orders(count: int, unit: Arithmetic, roundings: int) -> float:
     return 1 / (1 - count * unit.accumulation - roundings * unit.elementwise)
 
 
-class _Batch:
+class Batch:
     """The absolute values that the bounds of training are written in, and how the majorant grows."""
 
-    def __init__(self, case: Case, answers: oracle.Answers, precision: Precision | None = None) -> None:
-        self.case, self.unit = case, Arithmetic.of(precision or case.precision, case.count)
-        unit = self.unit
+    def __init__(
+        self, case: Case, answers: oracle.Answers, precision: Precision | None = None, unit: Arithmetic | None = None
+    ) -> None:
+        self.case = case
+        self.unit = unit = unit or Arithmetic.of(precision or case.precision, case.count)
         x, dy = (case.rows(v).astype(np.float64) for v in (case.x, case.dy))
         gamma, eps = conventional.standard(case, case.rows(answers["centred"].hi))
         self.gamma, self.beta = (abs(v.astype(np.float64)[:, None]) for v in (gamma, case.beta))
@@ -186,7 +188,7 @@ def precision_of_derivatives(case: Case) -> Precision:
 
 def of_training(case: Case, answers: oracle.Answers) -> Expectations:
     """Return what a training step must give: y, dx, dgamma, dbeta, with bounds."""
-    batch = _Batch(case, answers)
+    batch = Batch(case, answers)
     (y, _) = batch.first_order(printed.training_forward_error)
     first = {"y": y, **dict(zip(GRADIENTS, batch.first_order(printed.training_gradient_error), strict=True))}
     beyond = batch.beyond(printed.training_forward_majorant, ("y",))
@@ -215,7 +217,7 @@ def of_training(case: Case, answers: oracle.Answers) -> Expectations:
 
 def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
     """Return what the tangent of y of a training step must be, with its bound; ``step`` holds the step's own answers."""
-    batch = _Batch(case, step)
+    batch = Batch(case, step)
     (first,) = batch.first_order(printed.tangent_error)
     found = first + batch.beyond(printed.tangent_majorant, ("ty",))["ty"]
     size = batch.gamma / batch.s * batch.values["abs_tx"]
@@ -230,7 +232,7 @@ def of_tangent(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers
 
 def of_second(case: DirectedCase, answers: oracle.Answers, step: oracle.Answers) -> Expectations:
     """Return what a double backward pass of training must give, with bounds; ``step`` holds the step's own answers."""
-    batch = _Batch(case, step, precision_of_derivatives(case))
+    batch = Batch(case, step, precision_of_derivatives(case))
     errors = dict(zip(SECONDS, batch.first_order(printed.second_error), strict=True))
     beyond = batch.beyond(printed.second_majorant, SECONDS)
     found = {n: errors[n] + beyond[n] for n in SECONDS}

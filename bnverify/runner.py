@@ -24,9 +24,9 @@ from bnverify.errors import CheckerError, UsageError
 from bnverify.generated.mutants import MUTANTS
 from bnverify.outcome import Outcome, place_of
 from bnverify.planned import PLANS, Plan
-from bnverify.power import Power
+from bnverify.power import Power, power_of
 from bnverify.precision import PRECISIONS
-from bnverify.property import OPTIONS, Property
+from bnverify.property import BATCH_NORM, OPTIONS, OTHER_OPTIONS, Property
 from bnverify.strategies import STRATEGIES
 from bnverify.subject import WAYS, Raised, Subject
 from bnverify.workers import Crash, Watch, tried
@@ -86,7 +86,7 @@ def run_property(
             return replace(unknown, required=False, message=reason)
         if need == "options" and not subject.options:
             return replace(unknown, required=False, message="the target has no constructor with further settings")
-        if need in OPTIONS and need not in subject.options:
+        if need in (*OPTIONS, *OTHER_OPTIONS) and need not in subject.options:
             return replace(
                 unknown, required=False, message=f"the target has no constructor with {need.partition('=')[0]}"
             )
@@ -172,7 +172,7 @@ class _Run:
 
     def outcome(self, blank: Outcome) -> Outcome:
         without = () if self.subject.lacks("gradients") is None else tuple(_gradient_mutations(self.prop))
-        power = Power(self.prop, self.subject.convention, without)
+        power = power_of(self.prop, self.subject, without)
         plan = PLANS[self.prop.data](self.subject, self.seed) if self.prop.data in PLANS else ()
         if plan:
             self._follow(plan, power)
@@ -198,7 +198,7 @@ class _Run:
             finding = self.failure[1]
             if isinstance(finding, str):
                 return replace(common, status="errored", message=finding, failing=self.failing_at, call=self.call)
-            if self.shrink:
+            if self.shrink and self.subject.kind == BATCH_NORM:
                 finding = replace(finding, fits=tuple(self._fitting()))
             return replace(
                 common,
@@ -327,7 +327,7 @@ class _Run:
     def _strategy(self, subject: Subject) -> SearchStrategy[tuple[Case, dict[str, Any]]]:
         """Return what draws a case and the property's further arguments."""
         further = st.fixed_dictionaries({name: make(subject) for name, make in self.prop.draws.items()})
-        return st.tuples(STRATEGIES[self.prop.data](subject), further)
+        return st.tuples((self.prop.cases or STRATEGIES[self.prop.data])(subject), further)
 
     def _one(self, case: Case, drawn: Mapping[str, Any], allowed: _Allowance) -> float:
         """Check one case, and count what it shows, unless the allowance is used up; return its error / bound."""

@@ -16,6 +16,7 @@ from bnverify.convention import Convention
 from bnverify.implementation import Forward, Implementation
 from bnverify.memory import LAYOUTS, Placed, contiguous
 from bnverify.precision import DTYPES
+from bnverify.property import BATCH_NORM
 from bnverify.session import OpenSession as OpenSession
 from bnverify.session import Statistics as Statistics
 
@@ -86,6 +87,22 @@ class NumpyArrays:
         return {}, dict.fromkeys(WAYS, "the target computes with NumPy")
 
 
+class Mutations(Protocol):
+    """The program mutations of a kind of normalization, as far as a subject is concerned."""
+
+    def is_of(self, name: str) -> bool:
+        """Return whether a name is one of them."""
+        ...
+
+    def is_right(self, name: str) -> bool:
+        """Return whether one is right for what the subject has: without a gamma none can be wrong in it."""
+        ...
+
+    def mutant(self, name: str) -> Subject:
+        """Return one of them in the place of the subject."""
+        ...
+
+
 _ARGUMENTS = ("x", *CHANNEL)
 _LEAVES = ("x", "gamma", "beta")
 _DIRECTION = ("vx", "vgamma", "vbeta")
@@ -123,11 +140,21 @@ class Subject:
     """The same target run in another way, by the way's name."""
     options: Mapping[str, Subject] = field(default_factory=dict)
     """The target built with another setting of its constructor, by the setting: ``affine=False``."""
+    kind: str = BATCH_NORM
+    """What is normalized, and so which properties it is checked by."""
 
     @property
     def fixed_eps(self) -> bool:
         """Whether every case must use the convention's eps."""
         return self.convention.eps is not None
+
+    def plain(self, dtype: str, rank: int) -> Case | None:
+        """Return the plain case of a target that is something else than batch normalization, or None."""
+        return None
+
+    def mutations(self) -> Mutations | None:
+        """Return the mutations of what the target is instead of batch normalization, or None."""
+        return None
 
     def lacks(self, capability: str) -> str | None:
         """Return why a capability is not offered, or None."""
@@ -287,8 +314,12 @@ class Subject:
         }
 
     def _forward(self, case: Case, inputs: Mapping[str, Any], training: bool) -> Forward:
-        out = self.implementation.forward(*(inputs[n] for n in _ARGUMENTS), **_settings(case, training))
+        out = self.implementation.forward(*(inputs[n] for n in _ARGUMENTS), **self._settings(case, training))
         return Forward(*out)
+
+    def _settings(self, case: Case, training: bool) -> dict[str, Any]:
+        """Return what forward is given by keyword."""
+        return _settings(case, training)
 
     def read(self, name: str, value: Any) -> Array | None:
         """Return an array of the implementation's as a NumPy copy.

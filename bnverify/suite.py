@@ -10,18 +10,31 @@ from functools import cache
 
 from bnverify.errors import UsageError
 from bnverify.observation import Observation, registered_observations
-from bnverify.property import Property, registered
+from bnverify.property import BATCH_NORM, Property, registered
 
 PACKAGE = "bnverify.properties"
 
 
+OTHERS = "normalization_"
+"""How the modules are called that hold properties of other normalizations."""
+
+
 @cache
-def load() -> tuple[Property, ...]:
-    """Import every module of ``properties/`` and return the properties in the order of their files and lines."""
+def load(kind: str = BATCH_NORM) -> tuple[Property, ...]:
+    """Import the modules of ``properties/`` and return the properties of a kind in the order of their files and lines.
+
+    Those of other normalizations are imported for them alone.
+    """
     package = importlib.import_module(PACKAGE)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-        _ = importlib.import_module(f"{PACKAGE}.{module.name}")
-    return tuple(registered().values())
+        if module.name.startswith(OTHERS) == (kind != BATCH_NORM):
+            _ = importlib.import_module(f"{PACKAGE}.{module.name}")
+    return tuple(p for p in registered().values() if kind in p.kinds)
+
+
+def named(name: str, kind: str = BATCH_NORM) -> Property | None:
+    """Return the property of this name, or None where a kind has none."""
+    return next((p for p in load(kind) if p.name == name), None)
 
 
 @cache
@@ -39,13 +52,13 @@ def naming_first(fault: str, properties: Sequence[Property]) -> list[Property]:
     return sorted(properties, key=lambda p: (fault not in p.catches, p.slow))
 
 
-def select(pattern: str | None) -> tuple[Property, ...]:
-    """Return the properties whose name matches an fnmatch pattern.
+def select(pattern: str | None, kind: str = BATCH_NORM) -> tuple[Property, ...]:
+    """Return the properties of a kind whose name matches an fnmatch pattern.
 
     Raises:
         UsageError: none does.
     """
-    every = load()
+    every = load(kind)
     chosen = tuple(p for p in every if pattern is None or fnmatchcase(p.name, pattern))
     if not chosen:
         raise UsageError(

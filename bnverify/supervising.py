@@ -154,7 +154,7 @@ def _after(crash: Crash, job: _Job, gathering: Gathering) -> _Job | None:
             gathering.lost = crash.message
             return replace(job, careful=True)
         raise TargetError(f"{order.target}: {crash.message} while it was first tried")
-    properties = chosen_properties(order.profile, order.select, order.seed)
+    properties = chosen_properties(order.profile, order.select, order.seed, begun.kind)
     left = [number for number in range(len(properties) + 1) if number not in gathering.done]
     if not left:  # it ended while causes were looked for
         return None

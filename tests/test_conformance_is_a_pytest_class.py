@@ -96,7 +96,7 @@ def test_a_target_that_cannot_be_had_fails_every_test_with_one_line(pytester: py
     ("target", "line"),
     [
         ("no_such_package:Norm", "no module no_such_package"),
-        ("torch.nn:Linear", "no batch normalization"),
+        ("torch.nn:Linear", "not recognized as a normalization"),
         ("raising.py:norm", "raises in training on a plain case: ValueError: never"),
     ],
 )

@@ -89,10 +89,10 @@ def test_the_call_that_failed_is_kept() -> None:
 
 
 def test_every_kind_of_case_is_named() -> None:
-    from bnverify import case
+    from bnverify import case, normalizations
 
-    kinds = {c for c in vars(case).values() if isinstance(c, type) and issubclass(c, case.Case)}
-    assert set(KINDS.values()) == kinds
+    classes = [c for m in (case, normalizations.case) for c in vars(m).values() if isinstance(c, type)]
+    assert set(KINDS.values()) == {c for c in classes if issubclass(c, case.Case)}
 
 
 def test_an_argument_that_a_file_cannot_hold_is_our_mistake(layer: Subject) -> None:

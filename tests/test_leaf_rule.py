@@ -65,7 +65,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "subject",
         "suite",
     ),
-    ("adapters",),
+    ("adapters", "normalizations"),
     ("alternatives", "counterexample", "faults", "outcome", "power"),
     ("diagnosing", "patterns", "runner"),
     ("sharing",),

@@ -80,7 +80,9 @@ def test_a_wrong_implementation_fails_where_right_code_is_undecided() -> None:
 
 
 def test_a_check_with_a_required_undecided_property_ends_with_three(bnverify, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "select_properties", lambda pattern: (blind("y hides the gradients"), load()[0]))
+    monkeypatch.setattr(
+        checking, "select_properties", lambda pattern, kind: (blind("y hides the gradients"), load()[0])
+    )
     ended = bnverify("check", "bnverify.adapters.generated:GeneratedNumpy", "--select", "blind")
     assert ended.code == 3
     assert "is undecided" in ended.out.splitlines()[0]

@@ -38,6 +38,15 @@ ADAPTERS = (
         "track_running_stats)",
         "torch",
     ),
+    Adapter(
+        "torch-normalization",
+        "torch_normalization",
+        "torch-normalization",
+        "a torch.nn.Module class or instance with the constructor of torch.nn's LayerNorm, RMSNorm (normalized_shape, eps), "
+        "GroupNorm (num_groups, num_channels, eps, affine) or InstanceNorm; a function weight_norm(module, name, dim), or a "
+        "module that it was applied to",
+        "torch",
+    ),
     Adapter("implementation", "implementation", "generated", "an object or class that fulfils bnverify.Implementation"),
     Adapter(
         "torch-function",
@@ -72,7 +81,7 @@ def subject_of(target: str, convention: Convention | None = None, device: str = 
         return subject
     kind = "class" if isinstance(found, type) else "function" if callable(found) else type(found).__name__
     raise TargetError(
-        f"{target}: this {kind} is not recognized as batch normalization; 'bnverify list adapters' shows "
+        f"{target}: this {kind} is not recognized as a normalization; 'bnverify list adapters' shows "
         f"the shapes that are, and a bnverify.Implementation wraps any other"
     )
 

@@ -166,7 +166,7 @@ class TorchSession:
 
     def copied(self, how: str) -> TorchSession:
         """Return a copy by deepcopy, a fresh layer given the saved state, or one that is fresh."""
-        return TorchSession(_COPIES[how](self), self.fresh, self.of_instance)
+        return type(self)(_COPIES[how](self), self.fresh, self.of_instance)
 
 
 def _loaded(session: TorchSession) -> Any:
@@ -204,14 +204,9 @@ def recognize(
     if not is_class and not isinstance(found, nn.Module):
         return None
     kind: Any = found if is_class else type(found)
-    if issubclass(kind, _InstanceNorm):
-        raise TargetError(f"{target}: {kind.__name__} is instance normalization, not batch normalization")
     offered = set(parameters(kind)) if is_class else {n for n in CONSTRUCTOR if hasattr(found, n)}
-    if not offered >= CONSTRUCTOR:
-        raise TargetError(
-            f"{target}: {kind.__name__} is no batch normalization: its constructor lacks "
-            f"{', '.join(sorted(CONSTRUCTOR - offered))}; wrap another shape in a bnverify.Implementation"
-        )
+    if not offered >= CONSTRUCTOR or is_instance_norm(kind):
+        return None
     layer: Any = _built(found, target) if is_class else found
     lacking = [n for n in STATE if getattr(layer, n, None) is None]
     if lacking:
@@ -246,6 +241,11 @@ def recognize(
             name = f"{option}={value}"
             variants[name] = subject(f"{target}, {name}", own, options if option != "momentum" else {}, ())
     return replace(subject(target, chosen, {}, REQUIRED), options=variants)
+
+
+def is_instance_norm(kind: type) -> bool:
+    """Return whether a class with BatchNorm's constructor is instance normalization, by its bases or by its name."""
+    return issubclass(kind, _InstanceNorm) or "instance" in kind.__name__.lower()
 
 
 def _built(kind: Any, target: str) -> Any:

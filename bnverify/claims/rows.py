@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bnverify.checking import made_subject, probed_subject, single_thread
+from bnverify.claims.changes import CHANGES, EPS, LAYERS, NO, Change, eps_form, value_kept
 from bnverify.claims.settling import letters_of
 from bnverify.claims.stating import Part, named, stated
 from bnverify.claims.targets import Tried, UnreadableError, tried
 from bnverify.subject import Subject
+from bnverify.symbolic.setting import Setting
 
 EXPECTED = {"printed": None, "condition": True, "exact": True, "right": True}
 """Whether a part holds of right code; of what a text prints the verdict tells."""
@@ -40,7 +42,25 @@ def tried_on(target: str, names: Sequence[str]) -> list[Row]:
     with warnings.catch_warnings(), single_thread():
         warnings.simplefilter("ignore")
         subject = probed_subject(made_subject(target, None, {}, "cpu", None), "float64")
-        return [row for name in names for part in named(name).parts for row in _rows(name, part, subject)]
+        rows = [row for name in names for part in named(name).parts for row in _rows(name, part, subject)]
+        return rows + (list(_invariances(subject)) if "E6" in names else [])
+
+
+def _invariances(subject: Subject) -> Iterator[Row]:
+    """Yield the row of the invariance table: what is left as it was by which change, at eps = 0 and with eps."""
+    layer = next(one for one in LAYERS if one.name == "BN")
+    for change in CHANGES:
+        cell = layer.cell(change)
+
+        def kept(p: Setting, change: Change = change) -> None:
+            p.equal("stays", *value_kept(p, layer, change, at_zero=False))
+
+        def with_eps(p: Setting, change: Change = change) -> None:
+            p.equal("stays", *eps_form(p, layer, change))
+
+        law, form = (with_eps, " with eps/a² for eps") if cell == EPS else (kept, "")
+        found = tried(law, "stays", layer.letters, subject)
+        yield Row("E6", "printed" if cell == NO else "exact", f"x_hat stays{form}: {change.words}", found)
 
 
 def _rows(name: str, part: Part, subject: Subject) -> Iterator[Row]:

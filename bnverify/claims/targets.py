@@ -6,7 +6,7 @@ right code explains it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,14 @@ from bnverify.symbolic.numbers import BALLS, Draw, Numbers, Trial
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.setting import Setting
 
-TRAINING = ("training_forward", "training_backward", "input_gradient", "linear_forward", "linear_backward")
+TRAINING = (
+    "training_forward",
+    "training_backward",
+    "input_gradient",
+    "linear_forward",
+    "linear_forward_x_hat",
+    "linear_backward",
+)
 INFERENCE = ("inference", "inference_backward", "inference_gradient")
 """The programs that an implementation of batch normalization computes, perhaps behind a linear layer."""
 OUTPUTS: Mapping[str, tuple[str, ...]] = {"y": ("y",), "dx": ("dx", "dz"), "dgamma": ("dgamma",), "dbeta": ("dbeta",)}
@@ -50,10 +57,13 @@ class OnTarget(Numbers):
         if program.name not in (*TRAINING, *INFERENCE):
             raise UnreadableError(f"{program.name} is no program of an implementation")
         balls = super()._evaluate(program, inputs)
-        found = self._observed(program, balls, program.name in TRAINING)
+        if "eps" not in balls:  # a part of the program that normalizes nothing
+            return balls
+        wanted = {statement.name.name for statement in program.body}
+        found = self._observed(balls, wanted, program.name in TRAINING)
         if "x_hat" in balls:
-            plain = balls | {"gamma": self._constant(1, balls["gamma"]), "beta": self._constant(0, balls["beta"])}
-            found["x_hat"] = self._observed(program, plain, program.name in TRAINING)["y"]
+            plain = {name: ball for name, ball in balls.items() if name not in ("gamma", "beta")}
+            found["x_hat"] = self._observed(plain, {"y"}, program.name in TRAINING)["y"]
         given_ones = {n: np.asarray(v, dtype=object) for n, v in inputs.items()}
         return interpret.run(
             program,
@@ -65,10 +75,9 @@ class OnTarget(Numbers):
             found,
         )
 
-    def _observed(self, program: Program, balls: Mapping[str, Any], training: bool) -> dict[str, Any]:
-        """Return what the implementation gives of a program's outputs, as balls by the names of statements."""
+    def _observed(self, balls: Mapping[str, Any], wanted: Collection[str], training: bool) -> dict[str, Any]:
+        """Return what the implementation gives of the wanted statements of a program, as balls by their names."""
         case = self._case(balls)
-        wanted = {statement.name.name for statement in program.body}
         gradients = any(name in wanted for key in ("dx", "dgamma", "dbeta") for name in OUTPUTS[key])
         seen = self.subject.run(case, training=training, gradients=gradients)
         right = bounds.training(case) if training else bounds.inference(case)
@@ -121,9 +130,6 @@ class OnTarget(Numbers):
 
     def _shape(self, letters: str) -> tuple[int, ...]:
         return interpret.shape_of(frozenset(letters), self.lengths, self.order)
-
-    def _constant(self, value: int, like: Any) -> Any:
-        return np.full(np.shape(like), arb(value), dtype=object)
 
 
 def _numbers(balls: Any) -> Array:

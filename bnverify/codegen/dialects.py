@@ -32,7 +32,8 @@ class Dialect:
     def imports(self, helpers: Iterable[str]) -> list[str]:
         """Return the lines that a module begins with whose functions call these helpers."""
         names = ", ".join(sorted({h for h in helpers if h}))
-        return [line.format(helpers=f"from bnverify.layout import {names}") for line in self.imported]
+        lines = [line.format(helpers=f"from bnverify.layout import {names}") for line in self.imported]
+        return lines if names else [line for line in lines if not line.startswith("from bnverify.layout")]
 
 
 NUMPY = Dialect(

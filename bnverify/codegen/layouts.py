@@ -228,7 +228,7 @@ class Letters:
         return f"{name}.reshape({', '.join(str(program.sizes[x]) for x in self.order if x in letters)})"
 
     def whole(self, program: Program, name: str) -> str:
-        raise NotImplementedError(f"{program.name}: {name} is 0, which no normalization's gradient is")
+        return f"({self._size(program, program.axes[program.symbol(name)])})"
 
 
 CHANNELS = Channels()
@@ -243,4 +243,5 @@ GROUPS = Letters(
 INSTANCES = Letters("icp", "instance_layout(x.shape)", {"icp": "(N, C, *S)", "ic": "(N, C)"}, "instance_layout")
 STEPS = Letters("itc", "x.shape", {"itc": "(N, T, C), a step at each T"})
 ROWS_OF_V = Letters("ick", "weight_layout(h.shape, v.shape)", {}, "weight_layout")
+WEIGHTS = Letters("ck", "v.shape", {})
 ROWS_OF_W = Letters("ick", "weight_layout(h.shape, w.shape)", {}, "weight_layout")

@@ -88,7 +88,7 @@ def index() -> list[str]:
             f'    "{mutation.name}": Mutant(',
             f'        "{mutation.step}",',
             f"        ({wrong.rstrip() if wrong.count(',') == 1 else wrong.rstrip(', ')}),",
-            *_quoted(mutation.meaning),
+            *quoted(mutation.meaning),
             f"        {mutation.systematic},",
             f"        {not outputs},",
             "    ),",
@@ -101,7 +101,7 @@ def index() -> list[str]:
     return [*lines, "}", '"""The mutations that are right under a convention: the field and its value."""']
 
 
-def _quoted(text: str) -> list[str]:
+def quoted(text: str) -> list[str]:
     """Return the lines of a string literal, in several pieces where one line would be too long."""
     pieces = textwrap.wrap(text, 104, drop_whitespace=False, break_on_hyphens=False)
     return [f'        "{piece}"' for piece in pieces[:-1]] + [f'        "{pieces[-1]}",']

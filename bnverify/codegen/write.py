@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from bnverify.codegen import arrays, bounds, channels, mutants
+from bnverify.codegen import arrays, bounds, channels, mutants, normalization_mutants
 from bnverify.codegen.dialects import NUMPY, TORCH, Dialect
 from bnverify.codegen.functions import Function, array_functions, oracle_functions, whole_gradient
 from bnverify.codegen.normalizations import normalizations
+from bnverify.symbolic.mutate.normalizations import SOURCES
 from bnverify.symbolic.program import Program
 from bnverify.symbolic.registry import derived
 from bnverify.symbolic.rounding import first_order, majorant, reach, root_degree
@@ -180,6 +181,24 @@ def _mutants_index() -> list[str]:
     return [*_header(summary, programs, mutants.IMPORTS), "", "", *mutants.index()]
 
 
+def _mutants_of(kind: str) -> list[str]:
+    functions = normalization_mutants.functions(kind)
+    lines = _header(
+        f"Seeded faults that a formula shows: the right program of {kind} and its mutations, printed for NumPy.",
+        (f.program for f in functions),
+        NUMPY.imports(f.layout.helper for f in functions),
+    )
+    for function in functions:
+        lines += ["", "", *arrays.print_function(function, NUMPY)]
+    return lines
+
+
+def _mutants_of_normalizations() -> list[str]:
+    programs = (f.program for kind in SOURCES for f in normalization_mutants.functions(kind))
+    summary = "The mutations of the other normalizations by name: the kind, which results are wrong, and what is wrong."
+    return [*_header(summary, programs, mutants.IMPORTS), "", "", *normalization_mutants.index()]
+
+
 MODULES: Mapping[str, Callable[[], list[str]]] = {
     "numpy_functions.py": lambda: _array_module(NUMPY, BATCH, array_functions()),
     "torch_functions.py": lambda: _array_module(TORCH, BATCH, array_functions()),
@@ -188,6 +207,8 @@ MODULES: Mapping[str, Callable[[], list[str]]] = {
     "oracle_functions.py": _oracle_module,
     "bound_functions.py": _bounds_module,
     "mutants.py": _mutants_index,
+    normalization_mutants.INDEX: _mutants_of_normalizations,
+    **{normalization_mutants.file_of(kind): partial(_mutants_of, kind) for kind in SOURCES},
     **{mutants.file_of(step): partial(_mutants_module, step) for step in mutants.STEPS},
 }
 

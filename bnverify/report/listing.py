@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def _properties() -> list[str]:
+    from bnverify.normalizations.kinds import ALL
+    from bnverify.property import BATCH_NORM
     from bnverify.suite import load
 
     lines = []
-    for prop in load():
+    for prop in {prop.name: prop for kind in (BATCH_NORM, *ALL) for prop in load(kind)}.values():
+        of_others = [] if BATCH_NORM in prop.kinds else [f"    of       {', '.join(prop.kinds)}"]
         lines += [
             prop.name,
+            *of_others,
             f"    claim    {prop.claim}",
             f"    source   {prop.source}",
             f"    needs    {', '.join(('training', *prop.needs))}",
@@ -23,8 +27,9 @@ def _properties() -> list[str]:
 def _catches(names: Sequence[str]) -> str:
     """Return the faults that a property names; those that rules made are counted, for they are many."""
     from bnverify.generated.mutants import MUTANTS
+    from bnverify.generated.mutants_of_normalizations import MUTANTS as OF_OTHERS
 
-    made = [n for n in names if n in MUTANTS and MUTANTS[n].systematic]
+    made = [n for n in names if (n in MUTANTS and MUTANTS[n].systematic) or n in OF_OTHERS]
     shown = [n for n in names if n not in made]
     return ", ".join([*shown, *([f"and {len(made)} mutations made by rules (bnverify list faults)"] if made else [])])
 

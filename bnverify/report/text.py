@@ -14,6 +14,7 @@ from rich.text import Text
 from bnverify.case import CHANNEL, DATA, Array, Case, LinearCase
 from bnverify.observation import SECTIONS
 from bnverify.outcome import STATUSES, Cause, Outcome, Report
+from bnverify.property import BATCH_NORM
 from bnverify.rules import Rules
 
 STYLES = {
@@ -125,7 +126,7 @@ def describe(outcome: Outcome, target: str, *, brief: bool = False) -> Iterator[
 
 def _by_hand(case: Case) -> Iterator[str]:
     """Return what a person computes first of a case of one channel and few values in training, rounded to six digits."""
-    if case.channels != 1 or not 1 < case.count <= BY_HAND or case.rules is not None:
+    if not case.by_hand or case.channels != 1 or not 1 < case.count <= BY_HAND or case.rules is not None:
         return
     x, dy = (case.rows(values)[0].astype(np.float64) for values in (case.x, case.dy))
     mean, var = x.mean(), x.var()
@@ -148,11 +149,10 @@ def case_lines(
     case: Case, drawn: tuple[tuple[str, str], ...] = (), *, lead: str = "the smallest found: "
 ) -> Iterator[str]:
     """Return a case in exact form, first in words, then what a person or Python can read back."""
-    sizes = f"N = {case.x.shape[0]}, C = {case.channels}, m = {case.count}"
     extra = "".join(f", {name} = {value}" for name, value in drawn)
     yield (
-        f"  case    {lead}{case.precision.name}, shape {tuple(case.x.shape)}, {sizes}, eps = {case.eps!r}, update_rate = "
-        f"{case.update_rate!r}{extra}"
+        f"  case    {lead}{case.precision.name}, shape {tuple(case.x.shape)}, {case.sizes_in_words}, eps = {case.eps!r}, "
+        f"update_rate = {case.update_rate!r}{extra}"
     )
     if isinstance(case, LinearCase):
         yield f"          W = {_numbers(case.weight)}"
@@ -180,14 +180,18 @@ def first_line(report: Report) -> str:
     return line
 
 
+SAID_OF_OTHERS = ("eps", "update_rate", "correction")
+"""What of a convention is said of other normalizations."""
+
+
 def _conventions(report: Report) -> str:
-    always, rules = (
-        ("eps", "update_rate", "correction", "one_value", "empty"),
-        {f.name: f.default for f in fields(Rules)},
-    )
+    of_other = report.kind != BATCH_NORM
+    always = SAID_OF_OTHERS if of_other else ("eps", "update_rate", "correction", "one_value", "empty")
+    rules = {f.name: f.default for f in fields(Rules)}
     shown = {k: v for k, v in report.convention.items() if k in always or (k in rules and v != rules[k])}
     named = ", ".join(f"{k} {'per call' if v is None else v}" for k, v in shown.items())
-    return f"{report.adapter}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
+    judged = f"{report.adapter}, judged as {report.kind}" if of_other else report.adapter
+    return f"{judged}, convention {report.convention['name']} ({named}), profile {report.profile}, seed {report.seed}"
 
 
 def _table(report: Report) -> Table:

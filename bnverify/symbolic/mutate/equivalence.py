@@ -105,7 +105,7 @@ def values(
     with np.errstate(all="ignore"):
         for statement in program.body:
             inner = program.axes_of(statement.expr) | statement.over
-            value = np.broadcast_to(_value(statement.expr, env), shape_of(inner, lengths, "ci"))
+            value = np.broadcast_to(value_of(statement.expr, env), shape_of(inner, lengths, "ci"))
             env[statement.name] = value.sum(axis=tuple("ci".index(k) for k in statement.over), keepdims=True)
     shapes = {o: shape_of(program.axes[program.symbol(o)], lengths, "ci") for o in outputs}
     return [np.broadcast_to(env[program.symbol(o)], shape) for o, shape in shapes.items()]
@@ -120,10 +120,10 @@ def _drawn(name: str, shape: tuple[int, ...]) -> Array:
     return numbers.normal(0.75, 1.5, shape)
 
 
-def _value(expr: sp.Expr, env: Mapping[sp.Symbol, Array]) -> Array:
+def value_of(expr: sp.Expr, env: Mapping[sp.Symbol, Array]) -> Array:
     """Return a sum, product, power or absolute value of symbols and numbers, by the value of each part."""
     if expr.is_Symbol:
         return env[expr]
     if expr.is_number:
         return np.array(float(expr))
-    return OPERATIONS[expr.func](*(_value(a, env) for a in expr.args))
+    return OPERATIONS[expr.func](*(value_of(a, env) for a in expr.args))
