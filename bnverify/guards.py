@@ -103,7 +103,10 @@ def children() -> list[int]:
     if not own.is_dir():
         return []
     found = []
-    for thread in own.iterdir():
-        with suppress(OSError):
-            found += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
+    try:
+        for thread in own.iterdir():
+            with suppress(OSError):
+                found += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
+    except OSError as problem:
+        raise MemoryError("the processes that were begun cannot be listed") from problem
     return found

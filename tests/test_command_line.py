@@ -95,7 +95,7 @@ MISUSE: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown derivation": (("derive", "no_such_law"), "no_such_law"),
     "unknown form": (("derive", "euler", "--format", "pdf"), "text, latex, python, markdown"),
     "a law as Python": (("derive", "euler", "--format", "python"), "no Python form"),
-    "unknown list": (("list", "claims"), "properties, faults, adapters"),
+    "unknown list": (("list", "weights"), "properties, faults, adapters, claims"),
     **{
         f"{option} of a later issue": (("check", RIGHT, option, *value), option)
         for option, value in (

@@ -23,7 +23,7 @@ def written(way: type[Written], mistake: str | None, dtype: str) -> Subject:
     return probe(subject_of_implementation(way(mistake), way.__name__, None, "cpu")).with_capabilities(dtypes=(dtype,))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_every_program_mutation_is_found_and_named_first(dtype: str) -> None:
     missed, later = [], []
     for name in EVERY:
