@@ -1,6 +1,7 @@
 """Duality of the other normalizations: the tangent of y and the gradients are transposes of each other."""
 
 from functools import partial
+from typing import Any
 
 from bnverify.symbolic import law
 from bnverify.symbolic.differentiate import jvp
@@ -31,7 +32,7 @@ def duality(p: Setting, forward: Program, backward: Program, name: str) -> None:
     y_alone = forward.needed_for([forward.symbol("y")])
     there, back = p.run(jvp(y_alone, {n: f"t{n}" for n in inputs})), p.run(backward)
 
-    def paired(one: str, gradient: str, tangent: str) -> object:
+    def paired(one: str, gradient: str, tangent: str) -> Any:
         letters = "".join(sorted(forward.axes[forward.symbol(one)]))
         inner = p.total(getattr(back, gradient) * getattr(there, tangent), "".join(x for x in letters if x in first))
         return p.total(inner, "".join(x for x in letters if x not in first))

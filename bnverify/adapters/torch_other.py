@@ -85,13 +85,14 @@ class Builder:
         return layer.to(device=gamma.device, dtype=gamma.dtype)
 
     def _arguments(self, gamma: Any, eps: float, update_rate: float, setting: int | None) -> dict[str, Any]:
-        shape = tuple(gamma.shape)
-        sizes: dict[str, Any] = {
-            "layer_norm": {"normalized_shape": shape if len(shape) > 1 else shape[0]},
-            "rms_norm": {"normalized_shape": shape if len(shape) > 1 else shape[0]},
+        shape = [int(length) for length in gamma.shape]
+        tables: dict[str, dict[str, Any]] = {
+            "layer_norm": {"normalized_shape": tuple(shape) if len(shape) > 1 else shape[0]},
+            "rms_norm": {"normalized_shape": tuple(shape) if len(shape) > 1 else shape[0]},
             "group_norm": {"num_groups": setting, "num_channels": shape[0]},
             "instance_norm": {"num_features": shape[0], "momentum": update_rate, "affine": True},
-        }[self.kind]
+        }
+        sizes = tables[self.kind]
         chosen = {**sizes, "eps": eps, **self.options}
         return {name: value for name, value in chosen.items() if name != "eps" or value is not None}
 

@@ -122,7 +122,7 @@ class OnTarget(Numbers):
         bound = np.broadcast_to(right[key].bound.value, seen.shape)
         judged = np.broadcast_to(right[key].bound.judged, seen.shape) & np.isfinite(seen)
         wide = np.frompyfunc(lambda value, off, is_judged: arb(value, off) if is_judged else arb("nan"), 3, 1)
-        balls = wide(seen, bound, judged)
+        balls: Any = wide(seen, bound, judged)
         if balls.ndim == 1:
             return balls.reshape(self._shape("c"))
         letters = sorted("ic", key=self.order.index)
@@ -161,7 +161,7 @@ def tried(law: State, what: str, letters: str, subject: Subject, *, examples: in
         max_examples=examples,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         phases=(Phase.generate, Phase.shrink),
         report_multiple_bugs=False,
     )

@@ -201,7 +201,7 @@ def weights_of(parametrization: type[Weights]) -> Callable[..., nn.Module]:
     """Return the function that applies a parametrization to a module."""
 
     def weight_norm(module: nn.Module, name: str = "weight", dim: int | None = 0) -> nn.Module:
-        parametrize.register_parametrization(module, name, parametrization(dim), unsafe=True)
+        _ = parametrize.register_parametrization(module, name, parametrization(dim), unsafe=True)
         return module
 
     return weight_norm
