@@ -327,7 +327,7 @@ def grade(
 
 
 @commands.command(name="list")
-@click.argument("what", metavar="properties|faults|adapters")
+@click.argument("what", metavar="properties|faults|adapters|claims")
 def list_entries(what: str) -> int:
     """List the properties, the seeded faults, the forms of target or the claims."""
     from bnverify.claims.telling import listing
